@@ -1,0 +1,61 @@
+"""brainsim: a differentiable simulator of spiking networks.
+
+One network object is simulated and then trained; a neuron is one `jnp` function of one step. Base units are ms, mV, pA,
+nS, pF, GOhm and Hz; axes are (time, [batch], neurons).
+"""
+
+from importlib import metadata
+
+from . import analysis as analysis
+from . import connectivity as connectivity
+from . import datasets as datasets
+from . import neurons as neurons
+from . import operators as operators
+from . import synapses as synapses
+from . import units as units
+from ._params import param as param
+from .analysis import Result as Result
+from .connectivity import AllToAll as AllToAll
+from .connectivity import EdgeList as EdgeList
+from .connectivity import FixedIndegree as FixedIndegree
+from .connectivity import FixedProbability as FixedProbability
+from .connectivity import OneToOne as OneToOne
+from .networks import OU as OU
+from .networks import Network as Network
+from .networks import Population as Population
+from .networks import Sequential as Sequential
+from .networks import TimedArray as TimedArray
+from .networks import layers as layers
+from .networks import replace as replace
+from .networks.layers import Linear as Linear
+from .networks.layers import Recurrent as Recurrent
+from .neurons import LI as LI
+from .neurons import LIF as LIF
+from .neurons import AdaptiveLIF as AdaptiveLIF
+from .neurons import Astrocyte as Astrocyte
+from .neurons import Input as Input
+from .neurons import Neuron as Neuron
+from .neurons import Poisson as Poisson
+from .neurons import SpikeTimes as SpikeTimes
+from .neurons import UltraLIF as UltraLIF
+from .recording import Rate as Rate
+from .recording import Spikes as Spikes
+from .recording import Trace as Trace
+from .recording import load as load
+from .recording import save as save
+from .simulate import Run as Run
+from .simulate import run as run
+from .simulate import simulate as simulate
+from .synapses import Delta as Delta
+from .synapses import Exponential as Exponential
+from .synapses import Projection as Projection
+from .train import constrain as constrain
+from .train import fit as fit
+from .train import labels as labels
+from .train import losses as losses
+from .train import mask as mask
+from .values import LogNormal as LogNormal
+from .values import Normal as Normal
+from .values import Uniform as Uniform
+
+__version__ = metadata.version("brainsim")
