@@ -1,0 +1,249 @@
+"""The base of every neuron: one step of time from an equation, with what all neurons share done once.
+
+    x <- integrate(drift, x, dt);  v <- v + jump;  spike where overdrive(x) >= 0;  x <- reset(x) where a spike is
+
+While refractory, v keeps its value, jumps are discarded and there is no spike; other states go on. Units: ms, mV, pA,
+nS.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import _checks, _streams, units, values
+from .._params import Parameterized, concrete, is_zero, param
+from .._streams import Stream
+from .._types import Array, Context, Drive, State, Value
+from .integrate import INTEGRATORS, STOCHASTIC, synaptic_current
+from .surrogate import Surrogate, surrogate_of
+
+
+class Neuron(Parameterized):
+    """A neuron model: parameters declared by `param`, `states`, and three functions of a state.
+
+    A subclass defines `drift`, `overdrive` and `reset` (and `diffusion` for noise, `exact` for a closed-form step), or,
+    if it is no differential equation, `step`. All are elementwise in `jnp`; a state is read as `s.v`.
+
+    Attributes:
+        t_ref: Absolute refractory time (ms), a multiple of dt: a spike holds v during the next t_ref/dt steps.
+        i_bias: Constant current (pA).
+        surrogate: Derivative of the spike: a name, a `Surrogate`, or a function of the normalised overdrive.
+        detach_reset: Whether no gradient crosses the reset.
+        integrator: "exp_euler", "rk2", "rk4", "heun", or "exact" where the model has a closed form.
+        uses_refractory: Whether the state counts refractory steps: `t_ref` was not the number 0 at construction.
+        states: Initial value of each state by name: a value slot, or the name of a parameter.
+        emits: What `step` returns beside the state: "spikes", or the name of a graded output.
+        graded: Whether spikes take other values than 0 and 1.
+    """
+
+    _: dataclasses.KW_ONLY
+    t_ref: Array = param(0.0, unit="ms", low=0)
+    i_bias: Array = param(0.0, unit="pA", kind="bias")
+    surrogate: Surrogate = eqx.field(static=True, default="atan")
+    detach_reset: bool = eqx.field(static=True, default=True)
+    integrator: str = eqx.field(static=True, default="exp_euler")
+    uses_refractory: bool = eqx.field(static=True, init=False)
+
+    states: ClassVar[dict[str, Value]] = {}
+    emits: ClassVar[str] = "spikes"
+    graded: ClassVar[bool] = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        kind = type(self)
+        self.surrogate = surrogate_of(self.surrogate)
+        self.uses_refractory = not is_zero(self.t_ref)
+        if kind.step is Neuron.step:
+            for name in ("drift", "overdrive", "reset"):
+                if getattr(kind, name) is getattr(Neuron, name):
+                    raise TypeError(
+                        f"{kind.__name__} must define `{name}`, or `step` if it is no differential equation."
+                    )
+        if kind.drift is not Neuron.drift:
+            exact = ("exact",) if kind.exact is not Neuron.exact else ()
+            _checks.choice("integrator", self.integrator, exact + (STOCHASTIC if self._noisy else tuple(INTEGRATORS)))
+
+    def drift(self, s: State, i: Any) -> dict[str, Array]:
+        """dx/dt of every state (per ms); `i(v)` is the current (pA) at v: bias, inputs, sum of g (e_rev - v)."""
+        raise NotImplementedError
+
+    def overdrive(self, s: State) -> Array:
+        """Normalised distance to threshold, (v - v_th) / (v_th - v_reset); a spike where it is >= 0."""
+        raise NotImplementedError
+
+    def reset(self, s: State) -> dict[str, Array]:
+        """The states that a spike changes, and what to."""
+        raise NotImplementedError
+
+    def after_spike(self, s: State) -> dict[str, Array]:
+        """What `step` takes for the reset: `reset(s)`, unless a model has an option of that name."""
+        return self.reset(s)
+
+    def diffusion(self, s: State) -> dict[str, Array]:
+        """Noise amplitude of the states that have noise (unit of the state per sqrt(ms))."""
+        return {}
+
+    def exact(self, s: State, drive: Drive, dt: float) -> dict[str, Array]:
+        """The states after `dt` in closed form, before jumps; for `integrator="exact"`."""
+        raise NotImplementedError
+
+    def validate(self, dt: float) -> None:
+        """Raise where parameters contradict each other or `dt`; called on the built neuron."""
+
+    def build(self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any) -> "Neuron":
+        """The same neuron with every parameter an array of shape `()` or `shape`.
+
+        Args:
+            path: Name of the population, for messages and random streams.
+            shape: Shape of the population.
+            dt: Step (ms).
+            key: Key that distributions are drawn from.
+            dtype: float32 or float64.
+
+        Raises:
+            ValueError: A value out of bounds or of the wrong shape, or `t_ref` is not a multiple of `dt`.
+        """
+        built = super().build(path, shape, dt=dt, key=key, dtype=dtype)
+        hold = concrete(built.t_ref)
+        for value in () if hold is None else np.unique(hold):
+            _checks.steps("t_ref", float(value), dt)
+        built.validate(dt)
+        return built
+
+    def state_units(self) -> dict[str, str]:
+        """Base unit of each state."""
+        known = {
+            name: self.params[value].unit if isinstance(value, str) else units.unit_of(value)
+            for name, value in self.states.items()
+        }
+        return known | ({"refractory": ""} if self.uses_refractory else {})
+
+    def init_state(
+        self,
+        shape: tuple[int, ...],
+        *,
+        batch: int | None = None,
+        key: Array,
+        init: Mapping[str, Value] = MappingProxyType({}),
+        dtype: Any,
+    ) -> State:
+        """A state at t = 0.
+
+        Args:
+            shape: Shape of the population.
+            batch: Trials, each with draws of its own; None for no batch axis.
+            key: Key of the draws.
+            init: Initial values by state name, as value slots; the others start from `states`.
+            dtype: float32 or float64.
+
+        Returns:
+            Leaves `([batch], *shape)`; `refractory` (int32, steps left) where the neuron has a refractory time.
+        """
+        for name in init:
+            if name not in self.states:
+                raise ValueError(
+                    f"`init`: {type(self).__name__} has no state `{name}`; it has {', '.join(self.states)}."
+                )
+        full = shape if batch is None else (batch, *shape)
+        state = {}
+        for name, unit in self.state_units().items():
+            if name == "refractory":
+                state[name] = jnp.zeros(full, jnp.int32)
+                continue
+            value = init.get(name, self.states[name])
+            value = getattr(self, value) if isinstance(value, str) else value
+            state[name] = _initial(name, value, shape, batch, unit=unit, key=_streams.fold(key, name), dtype=dtype)
+        return State(**state)
+
+    def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
+        """One step of `dt` ms.
+
+        Args:
+            state: State at t.
+            drive: What reaches the neuron during the step.
+            dt: Step (ms), a Python float.
+            key: Random stream; needed by models with `diffusion` only.
+
+        Returns:
+            The state at t + dt, after the reset, and the spikes 0. or 1., `([batch], n)`.
+        """
+        later = self.integrate(state, drive, dt, key)
+        if drive.jump is not None:
+            later["v"] = later["v"] + drive.jump
+        held = state.refractory > 0 if self.uses_refractory else None
+        if held is not None:
+            later["v"] = jnp.where(held, state.v, later["v"])
+        reached = State(**later)
+        spikes = self.surrogate(self.overdrive(reached))
+        if held is not None:
+            spikes = jnp.where(held, 0, spikes)
+        for name, value in self.after_spike(reached).items():
+            later[name] = self._at_spikes(spikes, value, later[name])
+        if held is not None:
+            hold = jnp.round(self.t_ref / dt).astype(jnp.int32)
+            later["refractory"] = jnp.where(spikes > 0, hold, jnp.maximum(state.refractory - 1, 0))
+        return State(**later), spikes
+
+    def integrate(self, state: State, drive: Drive, dt: float, key: Stream | None) -> dict[str, Array]:
+        """Every state but `refractory` after `dt`, before jumps and spikes."""
+        if drive.jump is not None and "v" not in self.states:
+            raise ValueError(f"{type(self).__name__} has no state `v` that a jump could be added to.")
+        if self.integrator == "exact":
+            return self.exact(state, drive, dt)
+        x = State(**{name: getattr(state, name) for name in self.states})
+
+        def field(s: State, time: float | None) -> State:
+            slope = self.drift(s, synaptic_current(self.i_bias, drive, dt, time))
+            if set(slope) != set(self.states):
+                raise ValueError(
+                    f"`drift` of {type(self).__name__}: expected {', '.join(self.states)}, got {', '.join(slope)}."
+                )
+            return State(**{name: slope[name] for name in x})
+
+        later = INTEGRATORS[self.integrator](field, x, dt, self._kick(x, dt, key) if self._noisy else None)
+        return {name: getattr(later, name) for name in x}
+
+    @property
+    def _noisy(self) -> bool:
+        return type(self).diffusion is not Neuron.diffusion
+
+    def _kick(self, x: State, dt: float, key: Stream | None) -> Any:
+        if key is None:
+            raise ValueError(f"`key`: {type(self).__name__} has noise and needs a random stream.")
+        scale = float(np.sqrt(dt))
+        dw = {n: scale * key.normal(jnp.shape(v), draw=j, dtype=v.dtype) for j, (n, v) in enumerate(_items(x))}
+
+        def kick(s: State) -> State:
+            amplitude = self.diffusion(s)
+            return State(**{n: amplitude[n] * dw[n] if n in amplitude else jnp.zeros_like(v) for n, v in _items(x)})
+
+        return kick
+
+    def _at_spikes(self, spikes: Array, value: Array, otherwise: Array) -> Array:
+        if self.detach_reset:
+            return jnp.where(spikes > 0, value, otherwise)
+        return spikes * value + (1 - spikes) * otherwise
+
+
+def _items(state: State) -> list[tuple[str, Array]]:
+    return [(name, getattr(state, name)) for name in state]
+
+
+def _initial(
+    name: str, value: Value, shape: tuple[int, ...], batch: int | None, *, unit: str, key: Array, dtype: Any
+) -> Array:
+    full = shape if batch is None else (batch, *shape)
+    value = values.strip(name, value, unit)
+    if callable(value) and batch is not None:
+        keys = jax.random.split(key, batch)
+        drawn = [values.resolve(value, Context(name, shape, 0.0), unit=unit, key=k, dtype=dtype) for k in keys]
+        return jnp.stack([jnp.broadcast_to(row, shape) for row in drawn])
+    per_trial = isinstance(value, values.Distribution) or getattr(value, "shape", ()) == full
+    context = Context(name, full if per_trial else shape, 0.0)
+    return jnp.broadcast_to(values.resolve(value, context, unit=unit, key=key, dtype=dtype), full)

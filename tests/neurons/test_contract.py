@@ -1,0 +1,221 @@
+"""One contract, every neuron: a new one is one line in `NEURONS` and inherits the whole battery."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from brainsim._types import Drive
+from brainsim.neurons import LI, LIF, AdaptiveLIF, Astrocyte, Neuron, UltraLIF, param
+from brainsim.units import Hz, ms, mV, nS, pA, pF
+
+N, BATCH, DT, STEPS = 3, 2, 0.1, 40
+
+
+class Izhikevich(Neuron):
+    """dv/dt = 0.04 v^2 + 5 v + 140 - u + i, du/dt = a (b v - u): a user's class, with no closed form."""
+
+    a: jax.Array = param(0.02)
+    b: jax.Array = param(0.2)
+    v_th: jax.Array = param(30 * mV)
+    v_reset: jax.Array = param(-65 * mV)
+    states = {"v": -70 * mV, "u": -14.0}
+
+    def drift(self, s, i):
+        return dict(v=0.04 * s.v**2 + 5 * s.v + 140 - s.u + i(s.v), u=self.a * (self.b * s.v - s.u))
+
+    def overdrive(self, s):
+        return (s.v - self.v_th) / (self.v_th - self.v_reset)
+
+    def reset(self, s):
+        return dict(v=self.v_reset, u=s.u + 8)
+
+
+class Noisy(Izhikevich):
+    """The same with noise on the voltage."""
+
+    def diffusion(self, s):
+        return dict(v=jnp.full_like(s.v, 0.5))
+
+
+PHYSICAL = dict(v_th=-50 * mV, v_reset=-60 * mV, v_rest=-65 * mV, c_mem=200 * pF)
+NEURONS = {
+    "LIF": LIF(),
+    "LIF physical": LIF(v_th=-50 * mV, v_reset=-60 * mV, v_rest=-65 * mV, c_mem=200 * pF, t_ref=0.5 * ms),
+    "LIF subtract": LIF(reset="subtract", surrogate="fast_sigmoid", detach_reset=False),
+    "LIF heterogeneous": LIF(tau_mem=np.array([5.0, 20.0, 50.0]) * ms, t_ref=np.array([0.0, 0.1, 1.0]) * ms),
+    "LIF rk4": LIF(integrator="rk4"),
+    "AdaptiveLIF": AdaptiveLIF(tau_adapt=5 * ms, t_ref=0.2 * ms),
+    "LI": LI(),
+    "UltraLIF": UltraLIF(),
+    "Astrocyte": Astrocyte(),
+    "Izhikevich": Izhikevich(t_ref=0.5 * ms),
+    "Noisy": Noisy(integrator="heun"),
+}
+SPIKING = [name for name, neuron in NEURONS.items() if neuron.emits == "spikes" and "Ultra" not in name]
+QUIET = [name for name in NEURONS if "Ultra" not in name and "Noisy" not in name]
+
+
+def stimulus(name: str, steps: int, lead: tuple[int, ...] = (), dtype=jnp.float32) -> Drive:
+    """Jumps (and currents where there is such a port) that make every spiking neuron fire several times."""
+    scale = 15.0 if "physical" in name or "Izh" in name or "Noisy" in name else 0.6
+    rng = np.random.default_rng(0)
+    jump = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
+    if "Ultra" in name or name == "Astrocyte":
+        return Drive(jump=jump)
+    current = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
+    decaying = ((jnp.asarray(rng.random((steps, *lead, N)), dtype), jnp.full((steps,), 5.0, dtype)),)
+    return Drive(jump=jump, current=current, decaying=decaying)
+
+
+@pytest.mark.parametrize("name", NEURONS)
+class TestContract:
+    def test_state_keeps_shape_and_dtype_in_float32_and_float64(self, name, sim, x64):
+        for dtype in (jnp.float32, jnp.float64):
+            neuron = sim.build(NEURONS[name], N, dtype=dtype)
+            state = sim.start(neuron, N, batch=BATCH, dtype=dtype)
+            last, (_, out) = sim.run(neuron, state, stimulus(name, 4, (BATCH,), dtype))
+            assert set(last) == set(state) == set(neuron.state_units())
+            for field in state:
+                before, after = getattr(state, field), getattr(last, field)
+                assert after.shape == before.shape == (BATCH, N)
+                assert after.dtype == before.dtype == (jnp.int32 if field == "refractory" else dtype)
+            assert out.shape == (4, BATCH, N) and out.dtype == dtype
+            assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((last, out)))
+
+    def test_two_halves_are_the_whole_bitwise(self, name, sim):
+        neuron = sim.build(NEURONS[name], N)
+        state, drive = sim.start(neuron, N), stimulus(name, STEPS)
+        whole, (_, out) = sim.run(neuron, state, drive)
+        middle, (_, first) = sim.run(neuron, state, jax.tree.map(lambda x: x[: STEPS // 2], drive))
+        last, (_, second) = sim.run(neuron, middle, jax.tree.map(lambda x: x[STEPS // 2 :], drive), first=STEPS // 2)
+        np.testing.assert_array_equal(out, jnp.concatenate([first, second]))
+        jax.tree.map(np.testing.assert_array_equal, last, whole)
+
+    def test_batch_and_vmap_are_loops_over_trials(self, name, sim):
+        neuron = sim.build(NEURONS[name], N)
+        drive = stimulus(name, STEPS, (BATCH,))
+        trials = [jax.tree.map(lambda x, i=i: x[:, i] if x.ndim > 1 else x, drive) for i in range(BATCH)]
+        alone = [sim.run(neuron, sim.start(neuron, N), trial)[1][1] for trial in trials]
+        mapped = jax.vmap(lambda d: sim.run(neuron, sim.start(neuron, N), d)[1][1])(
+            jax.tree.map(lambda *x: jnp.stack(x), *trials)
+        )
+        np.testing.assert_allclose(mapped, jnp.stack(alone), rtol=1e-5, atol=1e-5)
+        if name != "Noisy":  # every trial of a batch has noise of its own
+            _, (_, batch) = sim.run(neuron, sim.start(neuron, N, batch=BATCH), drive)
+            np.testing.assert_allclose(batch.swapaxes(0, 1), mapped, rtol=1e-5, atol=1e-5)
+
+    def test_gradients_are_finite_at_threshold_and_beyond(self, name, sim):
+        neuron = sim.build(NEURONS[name], N)
+        state, drive = sim.start(neuron, N), stimulus(name, STEPS)
+        at = "ca" if name == "Astrocyte" else "v"
+        threshold = neuron.sic_th if name == "Astrocyte" else neuron.v_th if "v_th" in neuron.params else 1.0
+        start = jnp.broadcast_to(jnp.asarray(threshold), (N,))
+
+        def loss(neuron, start, drive):
+            return (sim.run(neuron, state.replace(**{at: start}), drive)[1][1] ** 2).sum()
+
+        grads = jax.grad(loss, argnums=(0, 1, 2))(neuron, start, drive)
+        assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(grads))
+        assert any(bool((leaf != 0).any()) for leaf in jax.tree.leaves(grads[2]))
+
+    def test_a_wrong_port_or_value_is_refused_by_name(self, name, sim):
+        kind = type(NEURONS[name])
+        with pytest.raises(ValueError, match=f"`trainable`: {kind.__name__} has no parameter `nothing`"):
+            kind(trainable=("nothing",))
+        built = sim.build(NEURONS[name], N)
+        with pytest.raises(ValueError, match=f"`init`: {kind.__name__} has no state `nothing`"):
+            sim.start(built, N, init={"nothing": 1.0})
+
+    def test_building_twice_changes_nothing(self, name, sim):
+        built = sim.build(NEURONS[name], N)
+        again = sim.build(built, N)
+        assert jax.tree.structure(built) == jax.tree.structure(again)
+        jax.tree.map(np.testing.assert_array_equal, built, again)
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(built))
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_no_input_no_output(name, sim):
+    neuron = sim.build(NEURONS[name], N)
+    state = sim.start(neuron, N)
+    last, (_, out) = sim.run(neuron, state, steps=200)
+    assert not out.any()
+    if name.startswith("LI") or name == "AdaptiveLIF":
+        jax.tree.map(np.testing.assert_array_equal, last, state)
+
+
+@pytest.mark.parametrize("name", SPIKING)
+class TestSpiking:
+    def test_it_fires_and_rests(self, name, sim):
+        neuron = sim.build(NEURONS[name], N)
+        _, (_, out) = sim.run(neuron, sim.start(neuron, N), stimulus(name, 100))
+        assert set(np.unique(out)) == {0.0, 1.0}
+        assert (out.sum(0) > 2).all()
+
+    def test_a_spike_at_exactly_the_threshold(self, name, sim):
+        """The test of a step is v >= v_th, after the jump: one ulp below there is no spike."""
+        neuron = sim.build(NEURONS[name], N)
+        state = sim.start(neuron, N)
+        reached = {s: jnp.broadcast_to(getattr(state, s), (N,)) for s in neuron.states}
+        for v, expected in (
+            (neuron.v_th, 1.0),
+            (jnp.nextafter(neuron.v_th, jnp.float32(-np.inf)), 0.0),
+        ):
+            at = state.replace(**(reached | {"v": jnp.broadcast_to(v, (N,))}))
+            np.testing.assert_array_equal(neuron.surrogate(neuron.overdrive(at)), expected)
+
+    def test_refractory_lasts_exactly_t_ref(self, name, sim):
+        """After a spike in step k, v is held and nothing fires in steps k+1 .. k+t_ref/dt, whatever arrives."""
+        neuron = sim.build(NEURONS[name], N)
+        if not neuron.uses_refractory:
+            assert "refractory" not in sim.start(neuron, N)
+            return
+        big = Drive(jump=jnp.full((60, N), 300.0))
+        _, (states, out) = sim.run(neuron, sim.start(neuron, N), big)
+        hold = np.broadcast_to(np.round(np.asarray(neuron.t_ref) / DT).astype(int), (N,))
+        for i in range(N):
+            times = np.flatnonzero(out[:, i])
+            np.testing.assert_array_equal(np.diff(times), hold[i] + 1)
+            held = np.asarray(states.v[: hold[i] + 1, i])
+            np.testing.assert_array_equal(held, held[0])
+
+
+def test_t_ref_off_the_grid_is_refused(sim):
+    with pytest.raises(ValueError, match=r"`t_ref` = 5 ms is not a multiple of dt = 4 ms: 4 or 8\."):
+        sim.build(LIF(t_ref=5 * ms), dt=4.0)
+    with pytest.raises(ValueError, match=r"`t_ref` = 0.25 ms is not a multiple of dt = 0.1 ms"):
+        sim.build(LIF(t_ref=np.array([0.2, 0.25]) * ms), 2)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LIF(-60 * mV), r"`tau_mem`: expected a time \(ms\), got -60 mV\."),
+        (lambda: LIF(0 * ms), r"`tau_mem` must be > 0 ms"),
+        (lambda: LIF(np.array([1, -3.1]) * ms), r"`tau_mem` must be > 0 ms, got min -3.1 at neuron 1\."),
+        (
+            lambda: LIF(v_rest=-60 * mV),
+            r"`v_th` is 1 mV \(its default for .* models\) but `v_rest` is -60 mV: give `v_th`",
+        ),
+        (lambda: LIF(v_reset=-60 * mV), r"`v_th` is 1 mV .* but `v_reset` is -60 mV: give `v_th`"),
+        (lambda: LIF(r_mem=1.0, c_mem=1 * pF), r"`c_mem`: expected `r_mem` or `c_mem`, got both"),
+        (lambda: LIF(t_ref=-1 * ms), r"`t_ref` must be >= 0 ms"),
+        (lambda: LIF(t_ref=5 * mV), r"`t_ref`: expected a time \(ms\), got 5 mV"),
+        (lambda: LIF(i_bias=5 * nS), r"`i_bias`: expected a current \(pA\), got 5 nS"),
+        (lambda: LIF(float("nan")), r"`tau_mem`: expected a time \(ms\), got nan"),
+        (lambda: LIF(reset="hard"), r'`reset`: expected one of "value", "subtract", "none", got \'hard\''),
+        (lambda: LIF(integrator="rk5"), r'`integrator`: expected one of "exact", "exp_euler", "rk2", "rk4", "heun"'),
+        (lambda: Izhikevich(integrator="exact"), r'`integrator`: expected one of "exp_euler"'),
+        (lambda: Noisy(integrator="rk4"), r'`integrator`: expected one of "exp_euler", "heun", got'),
+        (lambda: LI(t_ref=1 * ms), r"`t_ref`: LI has no spikes"),
+        (lambda: Astrocyte(t_ref=1 * ms), r"`t_ref`: Astrocyte has no spikes"),
+        (lambda: Astrocyte(ca_tot=2 * mV), r"`ca_tot`: expected a concentration \(uM\), got 2 mV"),
+        (lambda: UltraLIF(leak="none"), r'`leak`: expected one of "exact", "paper"'),
+        (lambda: UltraLIF(i_bias=1 * pA), r"`t_ref` and `i_bias`: UltraLIF has neither"),
+        (lambda: AdaptiveLIF(tau_adapt=5 * Hz), r"`tau_adapt`: expected a time \(ms\)"),
+    ],
+)
+def test_misuse_is_refused_by_name(make, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make()
