@@ -1,0 +1,147 @@
+"""A built projection: wiring, weights and delays as arrays, and one step of what crosses it.
+
+    arrivals_j(t_{k+1}) = sum_i W_ij y_i(k + 1 - d_ij / dt)          (y: what the presynaptic population emitted in a
+    step)
+
+A delay of one step adds straight into the synapse's state; longer ones wait in a ring of `delay / dt` slots.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._types import Array, Drive, State
+from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense
+from .base import Synapse
+
+
+class Edges(NamedTuple):
+    """Synapses one by one: neurons, weight (unit of the synapse) and delay (ms)."""
+
+    pre: np.ndarray
+    post: np.ndarray
+    weight: np.ndarray
+    delay: np.ndarray
+
+
+class Connection(eqx.Module):
+    """What `Projection` becomes in a network.
+
+    Attributes:
+        weight: `()`, one per synapse `(nnz,)` in CSR order, or dense `(n_pre, n_post)`; unit of the synapse.
+        synapse: Kinetics with their parameters as arrays.
+        indices: Target of every synapse, int32 `(nnz,)`, sorted in each row; None when dense.
+        indptr: Row offsets, int32 `(n_pre + 1,)`; None when dense.
+        exists: Which dense entries are synapses, bool `(n_pre, n_post)`; None where all are.
+        delay_steps: Delay of every synapse in steps, int32 `(nnz,)`; None where all are `max_steps`.
+        max_steps: Longest delay in steps.
+        sign: +1 or -1 where Dale's law is kept, else None.
+    """
+
+    weight: Array
+    synapse: Synapse
+    indices: Array | None
+    indptr: Array | None
+    exists: Array | None
+    delay_steps: Array | None
+    pre: str = eqx.field(static=True)
+    post: str = eqx.field(static=True)
+    path: str = eqx.field(static=True)
+    n_pre: int = eqx.field(static=True)
+    n_post: int = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    sign: int | None = eqx.field(static=True)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of synapses."""
+        if self.indices is not None:
+            return self.indices.size
+        return self.n_pre * self.n_post if self.exists is None else int(self.exists.sum())
+
+    @property
+    def delay(self) -> Array:
+        """Delay in ms: `()`, or one per synapse `(nnz,)`."""
+        steps = self.max_steps if self.delay_steps is None else self.delay_steps
+        return jnp.asarray(steps, self.weight.dtype) * self.dt
+
+    @property
+    def edges(self) -> Edges:
+        """Every synapse, in CSR order (row by row where dense), as NumPy arrays `(nnz,)`."""
+        if self.indices is None or self.indptr is None:
+            exists = np.ones((self.n_pre, self.n_post), bool) if self.exists is None else np.asarray(self.exists)
+            pre, post = np.nonzero(exists)
+            weight = np.broadcast_to(np.asarray(self.weight), exists.shape)[pre, post]
+        else:
+            pre = np.repeat(np.arange(self.n_pre), np.diff(np.asarray(self.indptr, np.int64)))
+            post = np.asarray(self.indices)
+            weight = np.broadcast_to(np.asarray(self.weight), post.shape)
+        return Edges(pre, post, weight, np.broadcast_to(np.asarray(self.delay), pre.shape))
+
+    @property
+    def immediate(self) -> bool:
+        """Whether events act in the step in which they are emitted."""
+        return self.max_steps == 0
+
+    @property
+    def weight_bounds(self) -> tuple[float, float]:
+        """Smallest and largest weight that the sign and the synapse allow."""
+        low = 0.0 if self.sign == 1 or self.synapse.weight_low == 0.0 else -math.inf
+        return low, 0.0 if self.sign == -1 else math.inf
+
+    def init_state(self, batch: tuple[int, ...], dtype: Any) -> State:
+        """Nothing under way; leaves `(*batch, n_post)` and, for delays of several steps, `ring (*batch, slots, n)`."""
+        state = self.synapse.init_state((*batch, self.n_post), dtype)
+        if self.max_steps <= 1:
+            return state
+        waiting = self.n_post if self.indptr is not None else self.n_pre
+        return State(
+            **{name: getattr(state, name) for name in state}, ring=jnp.zeros((*batch, self.max_steps, waiting), dtype)
+        )
+
+    def drive(self, state: State) -> Drive:
+        """What the postsynaptic population gets in the step that starts in `state`."""
+        return self.synapse.drive(state)
+
+    def arrive(self, state: State, emitted: Array) -> State:
+        """Add what `emitted (*batch, n_pre)` brings, without delay."""
+        port = self.synapse.port
+        return state.replace(**{port: self._cross(getattr(state, port), emitted)})
+
+    def advance(self, state: State, emitted: Array, step: Array) -> State:
+        """From t_k to t_{k+1}: kinetics, then everything that arrives at t_{k+1}.
+
+        Args:
+            state: State at t_k.
+            emitted: Output of the presynaptic population in step k, `(*batch, n_pre)`.
+            step: Index k, int32.
+        """
+        later = self.synapse.advance(state, self.dt)
+        if self.max_steps == 0:
+            return later
+        if self.max_steps == 1:
+            return self.arrive(later, emitted)
+        slot = (step + 1) % self.max_steps
+        if self.indices is None or self.indptr is None:
+            ring = jax.lax.dynamic_update_index_in_dim(later.ring, emitted, step % self.max_steps, axis=-2)
+            due = jax.lax.dynamic_index_in_dim(ring, slot, axis=-2, keepdims=False)
+            return self.arrive(later.replace(ring=ring), due)
+        delays = jnp.int32(self.max_steps) if self.delay_steps is None else self.delay_steps
+        ring = delay_ring_push(
+            later.ring, self.weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True
+        )
+        arrivals, ring = delay_ring_take(ring, slot)
+        return self.synapse.arrive(later.replace(ring=ring), arrivals)
+
+    def _cross(self, total: Array, emitted: Array) -> Array:
+        if self.indices is not None and self.indptr is not None:
+            return csr_push(total, self.weight, self.indices, self.indptr, emitted, is_sorted=True)
+        weight = jnp.broadcast_to(self.weight, (self.n_pre, self.n_post))
+        if self.exists is not None:
+            weight = jnp.where(self.exists, weight, 0.0)
+        return total + event_dense(emitted, weight)
