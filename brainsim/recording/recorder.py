@@ -1,0 +1,295 @@
+"""Collects what a run records, chunk by chunk, on the host: spikes become events in buffers that grow or fail loudly.
+
+    dense (steps, [batch], n) -> events (step, [trial], id, [value]), in the order of time
+
+Nothing is ever truncated. With `to=` the columns go to a file while the run goes on (see `spike_file`).
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from .memory import in_words
+from .records import RateRecord, Record, Recording, SpikeRecord, TraceRecord, bin_edges, sample_steps
+from .spec import Rate, Spec, Spikes, Trace
+from .spike_file import Writer
+
+
+class Column(Protocol):
+    """A growing array."""
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows at the end."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Growing:
+    """An array that grows at its first axis by a factor of 1.5, within a budget shared with others."""
+
+    def __init__(self, key: str, dtype: np.dtype, tail: tuple[int, ...], budget: "_Budget"):
+        self._key, self._budget, self._length = key, budget, 0
+        self._rows = np.empty((0, *tail), dtype)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, rows: np.ndarray) -> None:
+        """Add rows at the end."""
+        needed = self._length + len(rows)
+        if needed > len(self._rows):
+            capacity = max(needed, len(self._rows) + len(self._rows) // 2, 1024 if self._rows.ndim == 1 else 0)
+            row = int(np.prod(self._rows.shape[1:], dtype=np.int64)) * self._rows.itemsize
+            if not self._budget.fits((capacity - len(self._rows)) * row):
+                capacity = needed
+            self._budget.take(self._key, (capacity - len(self._rows)) * row)
+            try:
+                self._rows.resize((capacity, *self._rows.shape[1:]), refcheck=False)
+            except MemoryError:
+                raise MemoryError(self._budget.sentence(self._key, capacity * row)) from None
+        self._rows[self._length : needed] = rows
+        self._length = needed
+
+    def result(self) -> np.ndarray:
+        """The array, without the spare room."""
+        self._rows.resize((self._length, *self._rows.shape[1:]), refcheck=False)
+        return self._rows
+
+
+class _Budget:
+    """Bytes that all buffers of a recorder may take together."""
+
+    def __init__(self, limit: float | None):
+        self.limit, self.taken = limit, 0
+
+    def fits(self, more: int) -> bool:
+        return self.limit is None or self.taken + more <= self.limit
+
+    def take(self, key: str, more: int) -> None:
+        if not self.fits(more):
+            raise MemoryError(self.sentence(key, self.taken + more))
+        self.taken += more
+
+    def sentence(self, key: str, needed: int) -> str:
+        limit = "" if self.limit is None else f"; limit {in_words(self.limit)}"
+        return (
+            f'simulate: the records need {in_words(needed)}, "{key}" does not fit{limit}: record fewer neurons '
+            f'(`ids=`), or to a file (`to="file.h5"`).'
+        )
+
+
+class Recorder:
+    """What simulation hands its chunks to; a context manager that removes an unfinished file.
+
+    Args:
+        specs: What is recorded, with paths that exist.
+        dt: Step (ms).
+        sizes: Neurons (or synapses) behind each spec's path.
+        start: Step that the run begins with.
+        batch: Number of trials, or None.
+        memory_limit: Bytes that the records may take in memory, or None.
+        to: File that the records go to instead of memory.
+
+    Raises:
+        ValueError: `every` or `bin` is not a multiple of `dt`, or an id does not exist.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[Spec],
+        *,
+        dt: float,
+        sizes: Mapping[str, int],
+        start: int = 0,
+        batch: int | None = None,
+        memory_limit: float | None = None,
+        to: str | os.PathLike[str] | None = None,
+    ):
+        self.specs = {spec.key: spec for spec in specs}
+        self._dt, self._start, self._steps = float(dt), int(start), 0
+        self._batch = None if batch is None else int(batch)
+        self._budget = _Budget(memory_limit)
+        for spec in self.specs.values():
+            spec.select(sizes[spec.path])
+            spec.steps(dt)
+        kinds = {Spikes: _Events, Trace: _Samples, Rate: _Bins}
+        self._file = None if to is None else Writer(to, dt)
+        self._collectors: dict[str, _Events | _Samples | _Bins] = {
+            key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
+        }
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.abort()
+
+    def append(self, chunk: Mapping[str, np.ndarray], k0: int, steps: int) -> None:
+        """Take what a chunk recorded.
+
+        Args:
+            chunk: By key. Spikes: (steps, [batch], recorded). Trace: (steps or samples, [batch], recorded), without the
+                last axis where reduced. Rate: spikes of the population at each step, (steps, [batch]).
+            k0: First step of the chunk; chunks follow each other without gaps.
+            steps: Number of steps.
+
+        Raises:
+            ValueError: The chunk does not follow the one before, or an array has another shape.
+            MemoryError: The records pass `memory_limit`.
+        """
+        if k0 != self._start + self._steps:
+            raise ValueError(
+                f"`k0`: expected {self._start + self._steps}, the step after the last one taken, got {k0}."
+            )
+        if set(chunk) != set(self._collectors):
+            raise ValueError(f"`chunk`: expected {sorted(self._collectors)}, got {sorted(chunk)}.")
+        for key, collector in self._collectors.items():
+            collector.append(np.asarray(chunk[key]), k0, steps)
+        self._steps += int(steps)
+
+    def finish(
+        self, *, state: Any = None, units: Mapping[str, str] | None = None, meta: Mapping[str, Any] | None = None
+    ) -> Recording:
+        """Everything recorded; with `to=`, written to its final place.
+
+        Args:
+            state: Final state of the model.
+            units: Base unit of each trace by key.
+            meta: Parameters, versions, seed and the like.
+        """
+        records = {key: collector.finish() for key, collector in self._collectors.items()}
+        recording = Recording(
+            records, self._dt, self._start, self._steps, self._batch, dict(units or {}), state, dict(meta or {})
+        )
+        return recording if self._file is None else self._file.finish(recording)
+
+    def column(self, key: str, field: str, dtype: np.dtype | type, tail: tuple[int, ...] = ()) -> Column:
+        """A new column of the record `key`, in memory or in the file."""
+        if self._file is not None:
+            return self._file.column(key, field, np.dtype(dtype), tail)
+        return Growing(key, np.dtype(dtype), tail, self._budget)
+
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """Axes between time and neurons: `(batch,)` or `()`."""
+        return () if self._batch is None else (self._batch,)
+
+    @property
+    def dt(self) -> float:
+        """Step (ms)."""
+        return self._dt
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First step and number of steps so far."""
+        return self._start, self._steps
+
+
+def _shaped(key: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise ValueError(f'`chunk["{key}"]`: expected shape {expected}, got {array.shape}.')
+
+
+def _result(column: Column) -> Any:
+    return column.result() if isinstance(column, Growing) else column
+
+
+class _Events:
+    """Events of one population."""
+
+    def __init__(self, recorder: Recorder, spec: Spikes, size: int):
+        self._recorder, self._key, self._size = recorder, spec.key, size
+        self._ids, self._all = spec.select(size), spec.ids is None
+        make, lead = recorder.column, recorder.lead
+        self._step, self._id = make(self._key, "step", np.int64), make(self._key, "id", np.int32)
+        self._trial = make(self._key, "trial", np.int32) if lead else None
+        self._value: Column | None = None
+
+    def append(self, dense: np.ndarray, k0: int, steps: int) -> None:
+        lead, chosen = self._recorder.lead, len(self._ids)
+        dense = dense.reshape(*dense.shape[: 1 + len(lead)], -1) if dense.size else dense
+        _shaped(self._key, dense, (steps, *lead, chosen))
+        flat = dense.reshape(-1)
+        where = np.flatnonzero(flat if flat.dtype == np.bool_ else flat != 0)
+        row, column = np.divmod(where, chosen) if chosen else (where, where)
+        trials = lead[0] if lead else 1
+        before = len(self._step)
+        self._step.append(k0 + (row // trials if lead else row))
+        self._id.append((column if self._all else self._ids[column]).astype(np.int32))
+        if self._trial is not None:
+            self._trial.append((row % trials).astype(np.int32))
+        self._append_values(flat, where, before)
+
+    def _append_values(self, flat: np.ndarray, where: np.ndarray, before: int) -> None:
+        values = flat[where].astype(np.result_type(flat.dtype, np.float32), copy=False)
+        if self._value is None:
+            if (values == 1).all():
+                return
+            self._value = self._recorder.column(self._key, "value", values.dtype)
+            self._value.append(np.ones(before, values.dtype))
+        self._value.append(values)
+
+    def finish(self) -> Record:
+        trial = None if self._trial is None else _result(self._trial)
+        value = None if self._value is None else _result(self._value)
+        return SpikeRecord(_result(self._step), _result(self._id), trial, value, self._ids, self._size)
+
+
+class _Samples:
+    """Samples of one variable."""
+
+    def __init__(self, recorder: Recorder, spec: Trace, size: int):
+        self._recorder, self._key, self._every = recorder, spec.key, spec.steps(recorder.dt)
+        self._ids = None if spec.reduce else spec.select(size)
+        self._values: Column | None = None
+
+    def append(self, values: np.ndarray, k0: int, steps: int) -> None:
+        kept = sample_steps(k0, steps, self._every)
+        tail = (*self._recorder.lead, *(() if self._ids is None else (len(self._ids),)))
+        values = values.reshape(len(values), *tail) if values.size == len(values) * int(np.prod(tail)) else values
+        if len(values) == steps and steps != len(kept):
+            values = values[kept - k0]
+        _shaped(self._key, values, (len(kept), *tail))
+        if self._values is None:
+            self._values = self._recorder.column(self._key, "values", values.dtype, tail)
+        self._values.append(values)
+
+    def finish(self) -> Record:
+        if self._values is None:
+            tail = (*self._recorder.lead, *(() if self._ids is None else (len(self._ids),)))
+            self._values = self._recorder.column(self._key, "values", np.float32, tail)
+        return TraceRecord(_result(self._values), self._every, self._ids)
+
+
+class _Bins:
+    """Spikes of one population in bins; a bin that a chunk cuts stays open."""
+
+    def __init__(self, recorder: Recorder, spec: Rate, size: int):
+        self._recorder, self._key, self._size = recorder, spec.key, size
+        self._bin = spec.steps(recorder.dt)
+        self._counts = recorder.column(self._key, "counts", np.float64, recorder.lead)
+        self._open = np.zeros(recorder.lead)
+
+    def append(self, sums: np.ndarray, k0: int, steps: int) -> None:
+        _shaped(self._key, sums, (steps, *self._recorder.lead))
+        if steps == 0:
+            return
+        edges = bin_edges(k0, steps, self._bin)
+        counts = np.add.reduceat(sums.astype(np.float64), edges[:-1] - k0, axis=0)
+        counts[0] += self._open
+        closed = len(counts) - (edges[-1] % self._bin != 0)
+        self._open = counts[-1] if closed < len(counts) else np.zeros(self._recorder.lead)
+        self._counts.append(counts[:closed])
+
+    def finish(self) -> Record:
+        start, steps = self._recorder.span
+        if len(self._counts) < len(bin_edges(start, steps, self._bin)) - 1:
+            self._counts.append(self._open[None])
+        return RateRecord(_result(self._counts), self._bin, self._size)
