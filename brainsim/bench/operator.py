@@ -1,0 +1,214 @@
+"""Times one operator against its XLA definition, on dyadic data so that the two results must be equal bit for bit.
+
+    ns_per_event = 1000 us / events,    events = synapses (or weights) of the neurons that spike in one call
+
+Calls run inside a compiled scan, each depending on the one before, so that dispatch is not part of the time.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, event_dense_outer
+from ..operators._trilinear import push_definition
+from ..operators.delay_ring import take_definition
+from .harness import Timing, check, result, time_calls
+
+Step = Callable[[Any, Any, Array], Any]
+
+SLOTS = 16  # of the delay ring
+ROWS = 12_800  # time steps times trials of a dense product: 100 x 128
+PATTERNS = 8  # spike vectors that a sparse operator takes in turn
+SAMPLE_S = 0.05  # a sample is as many calls as take about this long
+MAX_CALLS = 2_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operator and its definition, `step(data, state, call) -> (state, result)`, and events a call."""
+
+    operator: Step
+    definition: Step
+    data: Any
+    state: Any
+    events: int
+
+
+def measure(
+    name: str,
+    n: int,
+    fan_out: int,
+    fraction: float,
+    *,
+    repeats: int = 5,
+    warmup: int = 1,
+    seed: int = 0,
+    dtype: str | None = None,
+) -> dict[str, Any]:
+    """Time one operator and its baseline.
+
+    Args:
+        name: `csr` (one weight), `delay_ring` (take and push, a weight and a delay per synapse), `event_dense` or
+            `event_dense_outer` (12,800 rows against XLA's dot).
+        n: Neurons before and after the synapses; inputs of a dense product.
+        fan_out: Synapses of each neuron; outputs of a dense product.
+        fraction: Fraction of the neurons that spike in a call.
+        repeats: Timed samples.
+        warmup: Samples thrown away.
+        seed: Of connections, weights and spikes.
+        dtype: `float32` or `float64` (needs `jax_enable_x64`); None takes JAX's default.
+
+    Returns:
+        A benchmark's result with `us` and `us_baseline` (median microseconds a call), `ns_per_event` and `speedup`.
+    """
+    if name not in CASES:
+        raise ValueError(f"`name` must be one of {', '.join(NAMES)}, got {name!r}.")
+    case = CASES[name](n, fan_out, fraction, np.random.default_rng(seed), np.dtype(dtype or jnp.zeros(()).dtype))
+    wrong = _differences(case)
+    if wrong:
+        raise AssertionError(
+            f"{name}: {wrong} values differ between the operator and its definition; nothing was timed."
+        )
+    timing, calls = _time(case.operator, case, repeats, warmup)
+    baseline, baseline_calls = _time(case.definition, case, min(repeats, 3), warmup)
+    us, us_baseline = 1e6 * timing.median / calls, 1e6 * baseline.median / baseline_calls
+    arguments = {"name": name, "n": n, "fan_out": fan_out, "fraction": fraction, "seed": seed, "repeats": repeats}
+    return result(
+        "operator",
+        arguments | {"warmup": warmup},
+        timing,
+        checks={"values_that_differ": check(wrong, 0, 0)},
+        us=us,
+        ns_per_event=1e3 * us / case.events if case.events else None,
+        us_baseline=us_baseline,
+        speedup=us_baseline / us,
+        events=case.events,
+        calls=calls,
+        calls_baseline=baseline_calls,
+        samples_baseline=baseline.samples,
+    )
+
+
+def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], Any]:
+    """`calls` dependent calls as one compiled function of data and state; `keep` also returns the results of each."""
+
+    def run(data: Any, state: Any) -> Any:
+        def body(state: Any, k: Array) -> tuple[Any, Any]:
+            state, out = step(data, state, k)
+            return state, out if keep else None
+
+        return jax.lax.scan(body, state, jnp.arange(calls))
+
+    return jax.jit(run)
+
+
+def _differences(case: Case) -> int:
+    """Values that differ after two calls."""
+    runs = (_loop(step, 2, keep=True) for step in (case.operator, case.definition))
+    found, expected = (jax.tree.leaves(run(case.data, case.state)) for run in runs)
+    return int(sum(np.sum(np.asarray(a) != np.asarray(b)) for a, b in zip(found, expected, strict=True)))
+
+
+def _time(step: Step, case: Case, repeats: int, warmup: int) -> tuple[Timing, int]:
+    """Samples, and the number of calls in each."""
+    pilot = _loop(step, 1)
+    once = time_calls(lambda: pilot(case.data, case.state), repeats=1).median
+    calls = min(math.ceil(SAMPLE_S / max(once, SAMPLE_S / MAX_CALLS)), MAX_CALLS)
+    run = _loop(step, calls)
+    return time_calls(lambda: run(case.data, case.state), repeats=repeats, warmup=warmup), calls
+
+
+def _dyadic(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Multiples of 1/8 between -2 and 2: sums of fewer than 2^20 of them are exact in float32."""
+    return jnp.asarray((rng.integers(-16, 17, shape) / 8).astype(dtype))
+
+
+def _network(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> tuple[Any, ...]:
+    """Rows of `fan_out` random targets in ascending order, spikes of a few calls, and mean events a call."""
+    indices = np.sort(rng.integers(0, n, (n, fan_out), dtype=np.int32), axis=1).reshape(-1)
+    indptr = np.arange(n + 1, dtype=np.int32) * np.int32(fan_out)
+    spikes = rng.random((PATTERNS, n)) < fraction
+    return (
+        jnp.asarray(indices),
+        jnp.asarray(indptr),
+        jnp.asarray(spikes, dtype),
+        round(fan_out * spikes.sum() / PATTERNS),
+    )
+
+
+def _csr(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
+    indices, indptr, spikes, events = _network(n, fan_out, fraction, rng, dtype)
+    zero = jnp.zeros(1, jnp.int32)
+
+    def operator(data: Any, acc: Array, k: Array) -> Any:
+        indices, indptr, weight, spikes = data
+        return csr_push(acc, weight, indices, indptr, spikes[k % PATTERNS], is_sorted=True), None
+
+    def definition(data: Any, acc: Array, k: Array) -> Any:
+        indices, indptr, weight, spikes = data
+        args = (acc, weight[None, None], indices, indptr, zero, spikes[k % PATTERNS], zero)
+        return push_definition(*args, is_ring=False, is_sorted=True), None
+
+    data = (indices, indptr, jnp.asarray(0.625, dtype), spikes)
+    return Case(operator, definition, data, jnp.zeros(n, dtype), events)
+
+
+def _delay_ring(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
+    indices, indptr, spikes, events = _network(n, fan_out, fraction, rng, dtype)
+
+    def operator(data: Any, state: tuple[Array, Array], k: Array) -> Any:
+        (ring, step), (indices, indptr, weight, delays, spikes) = state, data
+        arrivals, ring = delay_ring_take(ring, step)
+        spikes = spikes[k % PATTERNS]
+        return (
+            delay_ring_push(ring, weight, indices, indptr, delays, spikes, step, is_sorted=True),
+            step + 1,
+        ), arrivals
+
+    def definition(data: Any, state: tuple[Array, Array], k: Array) -> Any:
+        (ring, step), (indices, indptr, weight, delays, spikes) = state, data
+        arrivals, ring = take_definition(ring, step[None])
+        args = (ring, weight[None], indices, indptr, delays, spikes[k % PATTERNS], step[None])
+        return (push_definition(*args, is_ring=True, is_sorted=True), step + 1), arrivals
+
+    delays = jnp.asarray(rng.integers(1, SLOTS + 1, indices.shape, dtype=np.int32))
+    data = (indices, indptr, _dyadic(rng, indices.shape, dtype), delays, spikes)
+    return Case(operator, definition, data, (jnp.zeros((SLOTS, n), dtype), jnp.int32(0)), events)
+
+
+def _chained(product: Callable[[Array, Array], Array]) -> Step:
+    """A product whose second factor depends on the call before."""
+
+    def step(spikes: Array, factor: Array, k: Array) -> Any:
+        out = product(spikes, factor)
+        return factor.at[0, 0].set(jnp.where(out[0, 0] > 0, 0.125, 0.25)), out
+
+    return step
+
+
+def _product(
+    operator: Callable[[Array, Array], Array], dot: Callable[[Array, Array], Array], outer: bool
+) -> Callable[..., Case]:
+    """A dense product against XLA's dot; its second factor is the weight, or the cotangent for the weight gradient."""
+
+    def case(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
+        spikes = jnp.asarray(rng.random((ROWS, n)) < fraction, dtype)
+        factor = _dyadic(rng, (ROWS if outer else n, fan_out), dtype)
+        return Case(_chained(operator), _chained(dot), spikes, factor, round(fan_out * float(spikes.sum())))
+
+    return case
+
+
+CASES = {
+    "csr": _csr,
+    "delay_ring": _delay_ring,
+    "event_dense": _product(event_dense, jnp.matmul, outer=False),
+    "event_dense_outer": _product(event_dense_outer, lambda spikes, ct: spikes.T @ ct, outer=True),
+}
+NAMES = tuple(CASES)

@@ -1,0 +1,11 @@
+"""How a spike crosses: event-driven products as JAX primitives, on native CPU kernels or on XLA."""
+
+from ._kernels import WHY_XLA as WHY_XLA
+from ._kernels import status as status
+from .csr import csr_outer as csr_outer
+from .csr import csr_pull as csr_pull
+from .csr import csr_push as csr_push
+from .delay_ring import delay_ring_push as delay_ring_push
+from .delay_ring import delay_ring_take as delay_ring_take
+from .event_dense import event_dense as event_dense
+from .event_dense import event_dense_outer as event_dense_outer

@@ -1,0 +1,314 @@
+"""The primitives behind `csr` and `delay_ring`: the partial derivatives of one trilinear form.
+
+    T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)]        over the synapses k
+
+push is dT/dc (added to an accumulator), pull is dT/ds, outer is dT/dw: each one's transposes are the two others.
+"""
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad
+
+from ._register import attach, fold_groups, is_zero, lead, map_size, per_row, struct, unfold, zero_of
+
+# Shapes: acc and ct (*batch, n_post), with an axis of L slots before the last if `is_ring`; spikes (*batch, n_pre);
+# weight (G, 1 or nnz), delays (1 or nnz,), step (S,), where G and S divide the number of rows, the product of
+# `batch`; indices (nnz,), indptr (n_pre + 1,). An accumulator is never reshaped on its way to the kernel, and pull
+# and outer hand the cotangent that they read on to whoever overwrites it next: without either, XLA copies the whole
+# ring at every step of a scan.
+push_p = Primitive("csr_push")  # acc, weight, indices, indptr, delays, spikes, step -> acc
+pull_p = Primitive("csr_pull")  # weight, indices, indptr, delays, ct, step -> spikes, ct
+outer_p = Primitive("csr_outer")  # spikes, indices, indptr, delays, ct, step -> weight, ct
+pull_p.multiple_results = outer_p.multiple_results = True
+
+# The XLA definitions: what the operators mean on every backend.
+
+
+def _pre(indptr: Array, nnz: int) -> Array:
+    """Presynaptic neuron of each synapse."""
+    return jnp.searchsorted(indptr, jnp.arange(nnz, dtype=jnp.int32), side="right").astype(jnp.int32) - 1
+
+
+def _slots(step: Array, delays: Array, n_slots: int, nnz: int) -> Array:
+    """Slot of each synapse, (nnz,)."""
+    return jnp.broadcast_to((step + delays) % n_slots, (nnz,))
+
+
+def _rings(acc: Array, is_ring: bool) -> Array:
+    """An accumulator or cotangent as (rows, L, n_post)."""
+    n_slots = acc.shape[-2] if is_ring else 1
+    return acc.reshape(math.prod(acc.shape[: -2 if is_ring else -1]), n_slots, acc.shape[-1])
+
+
+def push_definition(
+    acc: Array,
+    weight: Array,
+    indices: Array,
+    indptr: Array,
+    delays: Array,
+    spikes: Array,
+    step: Array,
+    *,
+    is_ring: bool,
+    is_sorted: bool,
+) -> Array:
+    """`acc` + dT/dc."""
+    pre, rings = _pre(indptr, indices.size), _rings(acc, is_ring)
+    rows = rings.shape[0]
+
+    def member(ring: Array, weight: Array, spikes: Array, step: Array) -> Array:
+        slots = _slots(step, delays, ring.shape[0], indices.size)
+        return ring.at[slots, indices].add(weight * spikes[pre])
+
+    spikes = spikes.reshape(rows, spikes.shape[-1])
+    return jax.vmap(member)(rings, per_row(weight, rows), spikes, per_row(step, rows)).reshape(acc.shape)
+
+
+def pull_definition(
+    weight: Array,
+    indices: Array,
+    indptr: Array,
+    delays: Array,
+    ct: Array,
+    step: Array,
+    *,
+    is_ring: bool,
+    is_sorted: bool,
+) -> list[Array]:
+    """dT/ds, and the cotangent."""
+    pre, rings = _pre(indptr, indices.size), _rings(ct, is_ring)
+    rows = rings.shape[0]
+
+    def member(weight: Array, ct: Array, step: Array) -> Array:
+        slots = _slots(step, delays, ct.shape[0], indices.size)
+        return jnp.zeros(indptr.size - 1, ct.dtype).at[pre].add(weight * ct[slots, indices])
+
+    out = jax.vmap(member)(per_row(weight, rows), rings, per_row(step, rows))
+    return [out.reshape(*ct.shape[: -2 if is_ring else -1], indptr.size - 1), ct]
+
+
+def outer_definition(
+    spikes: Array,
+    indices: Array,
+    indptr: Array,
+    delays: Array,
+    ct: Array,
+    step: Array,
+    *,
+    groups: int,
+    n_weights: int,
+    is_ring: bool,
+    is_sorted: bool,
+) -> list[Array]:
+    """dT/dw, and the cotangent."""
+    pre, rings = _pre(indptr, indices.size), _rings(ct, is_ring)
+    rows = rings.shape[0]
+
+    def member(spikes: Array, ct: Array, step: Array) -> Array:
+        slots = _slots(step, delays, ct.shape[0], indices.size)
+        return spikes[pre] * ct[slots, indices]
+
+    each = jax.vmap(member)(spikes.reshape(rows, spikes.shape[-1]), rings, per_row(step, rows))
+    each = each.reshape(groups, rows // max(groups, 1), indices.size).sum(1)
+    return [each if n_weights == indices.size else each.sum(1, keepdims=True), ct]
+
+
+# The native calls, with the result's shape from the same rule as the abstract evaluation.
+
+
+def _push_shape(acc: Any, *rest: Any, **params: Any) -> Any:
+    return ShapedArray(acc.shape, acc.dtype)
+
+
+def _pull_shape(
+    weight: Any, indices: Any, indptr: Any, delays: Any, ct: Any, step: Any, *, is_ring: bool, **params: Any
+) -> Any:
+    rows = ShapedArray((*ct.shape[: -2 if is_ring else -1], indptr.shape[0] - 1), ct.dtype)
+    return [rows, ShapedArray(ct.shape, ct.dtype)]
+
+
+def _outer_shape(
+    spikes: Any,
+    indices: Any,
+    indptr: Any,
+    delays: Any,
+    ct: Any,
+    step: Any,
+    *,
+    groups: int,
+    n_weights: int,
+    **params: Any,
+) -> Any:
+    return [ShapedArray((groups, n_weights), spikes.dtype), ShapedArray(ct.shape, ct.dtype)]
+
+
+def _push_native(*args: Array, is_ring: bool, is_sorted: bool) -> Any:
+    call = jax.ffi.ffi_call("bs_csr_push_v1", struct(_push_shape(*args)), input_output_aliases={0: 0})
+    return call(*args, is_ring=is_ring, is_sorted=is_sorted)
+
+
+def _pull_native(*args: Array, is_ring: bool, is_sorted: bool) -> Any:
+    shapes = struct(_pull_shape(*args, is_ring=is_ring))
+    return jax.ffi.ffi_call("bs_csr_pull_v1", shapes, input_output_aliases={4: 1})(*args, is_ring=is_ring)
+
+
+def _outer_native(*args: Array, is_ring: bool, is_sorted: bool, groups: int, n_weights: int) -> Any:
+    shapes = struct(_outer_shape(*args, groups=groups, n_weights=n_weights))
+    return jax.ffi.ffi_call("bs_csr_outer_v1", shapes, input_output_aliases={4: 1})(*args, is_ring=is_ring)
+
+
+# Derivatives and batching.
+
+
+def _push_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
+    acc, weight, indices, indptr, delays, spikes, step = primals
+    acc_dot, weight_dot, *_, spikes_dot, _ = tangents
+    out = push_p.bind(*primals, **params)
+    dot = ad.instantiate_zeros(acc_dot)
+    if not is_zero(weight_dot):
+        dot = push_p.bind(dot, weight_dot, indices, indptr, delays, spikes, step, **params)
+    if not is_zero(spikes_dot):
+        dot = push_p.bind(dot, weight, indices, indptr, delays, spikes_dot, step, **params)
+    return out, dot
+
+
+def _reader_jvp(primitive: Primitive) -> Any:
+    """The jvp of pull and outer: linear in the first argument and in the cotangent, which they hand on."""
+
+    def rule(primals: Any, tangents: Any, **params: Any) -> Any:
+        first, *between, ct, step = primals
+        first_dot, *_, ct_dot, _ = tangents
+        out, ct = primitive.bind(*primals, **params)
+        out_dot, ct_out_dot = zero_of(out), zero_of(ct)
+        if not is_zero(first_dot):
+            out_dot, _ = primitive.bind(first_dot, *between, ct, step, **params)
+        if not is_zero(ct_dot):
+            term, ct_out_dot = primitive.bind(first, *between, ct_dot, step, **params)
+            out_dot = term if is_zero(out_dot) else out_dot + term
+        return [out, ct], [out_dot, ct_out_dot]
+
+    return rule
+
+
+def _push_transpose(
+    ct: Any, acc: Any, weight: Any, indices: Any, indptr: Any, delays: Any, spikes: Any, step: Any, **params: Any
+) -> list[Any]:
+    grads: list[Any] = [None] * 7
+    if is_zero(ct):
+        return grads
+    if ad.is_undefined_primal(weight):
+        grads[1], ct = _outer_like(weight, spikes, indices, indptr, delays, ct, step, **params)
+    if ad.is_undefined_primal(spikes):
+        grads[5], ct = pull_p.bind(weight, indices, indptr, delays, ct, step, **params)
+    if ad.is_undefined_primal(acc):
+        grads[0] = ct
+    return grads
+
+
+def _outer_like(weight: Any, *args: Any, **params: Any) -> Any:
+    """`outer` with the shape of `weight`, an undefined primal."""
+    groups, n_weights = weight.aval.shape
+    return outer_p.bind(*args, groups=groups, n_weights=n_weights, **params)
+
+
+def _pull_transpose(
+    cts: Any, weight: Any, indices: Any, indptr: Any, delays: Any, ct: Any, step: Any, **params: Any
+) -> list[Any]:
+    grads: list[Any] = [None] * 6
+    spikes, acc = cts
+    if ad.is_undefined_primal(ct):
+        grads[4] = acc
+    if is_zero(spikes):
+        return grads
+    if ad.is_undefined_primal(weight):
+        grads[0], _ = _outer_like(weight, spikes, indices, indptr, delays, ct, step, **params)
+    if ad.is_undefined_primal(ct):
+        acc = ad.instantiate_zeros(acc)
+        grads[4] = push_p.bind(acc, weight, indices, indptr, delays, spikes, step, **params)
+    return grads
+
+
+def _outer_transpose(
+    cts: Any,
+    spikes: Any,
+    indices: Any,
+    indptr: Any,
+    delays: Any,
+    ct: Any,
+    step: Any,
+    *,
+    groups: int,
+    n_weights: int,
+    **params: Any,
+) -> list[Any]:
+    grads: list[Any] = [None] * 6
+    weight, acc = cts
+    if ad.is_undefined_primal(ct):
+        grads[4] = acc
+    if is_zero(weight):
+        return grads
+    if ad.is_undefined_primal(spikes):
+        grads[0], _ = pull_p.bind(weight, indices, indptr, delays, ct, step, **params)
+    if ad.is_undefined_primal(ct):
+        acc = ad.instantiate_zeros(acc)
+        grads[4] = push_p.bind(acc, weight, indices, indptr, delays, spikes, step, **params)
+    return grads
+
+
+def _batch(primitive: Primitive, definition: Any, rows: tuple[int, ...], groups: tuple[int, ...]) -> Any:
+    """Put the mapped axis first in `rows` and `groups`; mapped indices, offsets or delays fall to XLA."""
+
+    def rule(args: Any, dims: Any, **params: Any) -> Any:
+        size = map_size(args, dims)
+        if any(d is not None for i, d in enumerate(dims) if i not in rows + groups):
+            out = jax.vmap(partial(definition, **params), in_axes=dims)(*args)
+            return out, [0] * len(out) if primitive.multiple_results else 0
+        folded = list(args)
+        for i in rows:
+            folded[i] = lead(args[i], dims[i], size)
+        for i in groups:
+            folded[i] = fold_groups(args[i], dims[i], size)
+        if "groups" in params:
+            params["groups"] *= size
+        out = primitive.bind(*folded, **params)
+        if "groups" in params:
+            out[0] = unfold(out[0], size)
+        return out, [0] * len(out) if primitive.multiple_results else 0
+
+    return rule
+
+
+attach(
+    push_p,
+    shape=_push_shape,
+    definition=push_definition,
+    native=_push_native,
+    jvp=_push_jvp,
+    transpose=_push_transpose,
+    batch=_batch(push_p, push_definition, rows=(0, 5), groups=(1, 6)),
+)
+attach(
+    pull_p,
+    shape=_pull_shape,
+    definition=pull_definition,
+    native=_pull_native,
+    jvp=_reader_jvp(pull_p),
+    transpose=_pull_transpose,
+    batch=_batch(pull_p, pull_definition, rows=(4,), groups=(0, 5)),
+)
+attach(
+    outer_p,
+    shape=_outer_shape,
+    definition=outer_definition,
+    native=_outer_native,
+    jvp=_reader_jvp(outer_p),
+    transpose=_outer_transpose,
+    batch=_batch(outer_p, outer_definition, rows=(0, 4), groups=(5,)),
+)

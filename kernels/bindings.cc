@@ -1,0 +1,76 @@
+// XLA handlers of the event-driven dense products, and what the library says of itself.
+#include "bindings.h"
+
+namespace brainsim {
+namespace {
+
+struct Shape {
+  int64_t rows, n_in, n_out, groups;  // `groups` weight matrices share out the rows in contiguous runs
+};
+
+ffi::Error CheckDense(const std::string& name, const Any& spikes, const Any& wide, const Any& weight, Shape* s) {
+  if (spikes.dimensions().size() != 2 || wide.dimensions().size() != 2 || weight.dimensions().size() != 3)
+    return Invalid(name, "wrong number of dimensions");
+  if (!SameType(spikes, wide, weight)) return Invalid(name, "all floating arrays must have one type");
+  *s = {Dim(spikes, 0), Dim(spikes, 1), Dim(wide, 1), Dim(weight, 0)};
+  if (Dim(wide, 0) != s->rows || Dim(weight, 1) != s->n_in || Dim(weight, 2) != s->n_out || !Divides(s->groups, s->rows) ||
+      s->n_in >= INT32_MAX)
+    return Invalid(name, "shapes of spikes, weight and result do not fit");
+  return ffi::Error::Success();
+}
+
+ffi::Error EventDenseCall(ffi::ThreadPool threads, Any spikes, Any weight, Out out) {
+  const std::string name = "event_dense";
+  Shape s;
+  if (ffi::Error e = CheckDense(name, spikes, *out, weight, &s); e.failure()) return e;
+  return ByType(name, spikes, [&](auto zero) {
+    using T = decltype(zero);
+    const Pool pool = PoolFor(threads, s.rows * s.n_in);
+    const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
+    return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
+      const int64_t g = block / parts, lo = g * run + run * (block % parts) / parts, hi = g * run + run * (block % parts + 1) / parts;
+      ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out, hi - lo, s.n_in, s.n_out,
+                                        OutData<T>(out) + lo * s.n_out);
+      return Fault{};
+    }));
+  });
+}
+
+ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out out) {
+  const std::string name = "event_dense_outer";
+  Shape s;
+  if (ffi::Error e = CheckDense(name, spikes, ct, *out, &s); e.failure()) return e;
+  return ByType(name, spikes, [&](auto zero) {
+    using T = decltype(zero);
+    const Pool pool = PoolFor(threads, s.rows * s.n_in);
+    const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min((s.n_in + 63) / 64, pool.threads) : 1;
+    return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
+      const int64_t g = block / parts, part = block % parts;
+      ActiveTable().of<T>().event_dense_outer(In<T>(spikes) + g * run * s.n_in, In<T>(ct) + g * run * s.n_out, run, s.n_in, s.n_out,
+                                              s.n_in * part / parts, s.n_in * (part + 1) / parts,
+                                              OutData<T>(out) + g * s.n_in * s.n_out);
+      return Fault{};
+    }));
+  });
+}
+
+}  // namespace
+}  // namespace brainsim
+
+#pragma GCC visibility push(default)
+namespace bs = brainsim;
+namespace ffi = xla::ffi;
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_v1, bs::EventDenseCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_outer_v1, bs::EventDenseOuterCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+
+extern "C" {
+int bs_ffi_major() { return XLA_FFI_API_MAJOR; }
+int bs_ffi_minor() { return XLA_FFI_API_MINOR; }
+const char* bs_digest() { return BS_DIGEST; }
+const char* bs_isa() { return bs::ActiveTable().isa; }
+const char* bs_isa_problem() { return bs::TableProblem(); }
+}
+#pragma GCC visibility pop

@@ -1,0 +1,22 @@
+// Compiled once per instruction set, with -DBS_ISA=avx512|avx2|baseline and that set's flags.
+#include "csr.h"
+#include "event_dense.h"
+#include "table.h"
+
+#define BS_JOIN_(a, b) a##b
+#define BS_JOIN(a, b) BS_JOIN_(a, b)
+#define BS_TEXT_(a) #a
+#define BS_TEXT(a) BS_TEXT_(a)
+
+namespace brainsim {
+
+template <class T>
+constexpr Loops<T> MakeLoops() {
+  using namespace BS_ISA;
+  return {NonZero<T>, CsrPush<T>, CsrPull<T>, CsrOuterEach<T>, CsrOuterShared<T>, EventDense<T>, EventDenseOuter<T>};
+}
+
+extern const Table BS_JOIN(kTable_, BS_ISA);
+const Table BS_JOIN(kTable_, BS_ISA) = {BS_TEXT(BS_ISA), MakeLoops<float>(), MakeLoops<double>()};
+
+}  // namespace brainsim

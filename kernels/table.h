@@ -1,0 +1,39 @@
+// The loops of one instruction set as function pointers; the set is chosen once, when the library is loaded.
+#pragma once
+#include <cstdint>
+
+#include "fault.h"
+
+namespace brainsim {
+
+struct Csr;
+
+template <class T>
+struct Loops {
+  int64_t (*non_zero)(const T*, int64_t, int32_t*);
+  Fault (*csr_push)(const Csr&, const T*, const T*, const int32_t*, int64_t, int64_t, int64_t, int64_t, T*);
+  Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
+  Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
+  Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
+  void (*event_dense)(const T*, const T*, int64_t, int64_t, int64_t, T*);
+  void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
+};
+
+struct Table {
+  const char* isa;
+  Loops<float> f32;
+  Loops<double> f64;
+  template <class T>
+  const Loops<T>& of() const {
+    if constexpr (sizeof(T) == sizeof(float)) return f32;
+    else return f64;
+  }
+};
+
+extern const Table kTable_avx512, kTable_avx2, kTable_baseline;
+
+// The table in use, and nullptr or one sentence saying why BRAINSIM_ISA could not be honoured.
+const Table& ActiveTable();
+const char* TableProblem();
+
+}  // namespace brainsim

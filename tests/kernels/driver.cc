@@ -1,0 +1,181 @@
+// Drives every loop with random and with hostile input; built with sanitizers, so that a stray access stops it.
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include "csr.h"
+#include "delay_ring.h"
+#include "event_dense.h"
+#include "parallel.h"
+
+using namespace brainsim;
+using namespace brainsim::BS_ISA;
+
+namespace {
+
+std::mt19937 rng(1);
+int64_t Below(int64_t n) { return n > 0 ? int64_t(rng() % uint64_t(n)) : 0; }
+void Require(bool ok, const char* what) {
+  if (ok) return;
+  std::printf("wrong: %s\n", what);
+  std::exit(1);
+}
+
+// Exactly as long as asked, so that the address sanitizer sees one entry too far.
+template <class T>
+std::vector<T> Quarters(int64_t n, double density) {
+  std::vector<T> values(n);
+  for (T& v : values) v = Below(1000) < density * 1000 ? T(Below(17) - 8) / 4 : T(0);
+  return values;
+}
+
+template <class T>
+struct Network {
+  int64_t n_pre = Below(200), n_post = 1 + Below(60), n_slots = 1 + Below(4), step = Below(n_slots), nnz;
+  std::vector<int32_t> indptr{0}, indices, delays;
+  bool weight_each = Below(2), delay_each = Below(2);
+  std::vector<T> weight, spikes = Quarters<T>(n_pre, 0.3), ct = Quarters<T>(n_slots * n_post, 1);
+
+  Network() {
+    for (int64_t i = 0; i < n_pre; ++i) indptr.push_back(indptr.back() + int32_t(Below(3) ? Below(40) : 0));
+    nnz = indptr.back();
+    for (int64_t k = 0; k < nnz; ++k) indices.push_back(int32_t(Below(n_post)));
+    for (int64_t i = 0; i < n_pre; ++i) std::sort(indices.begin() + indptr[i], indices.begin() + indptr[i + 1]);
+    for (int64_t k = 0; k < (delay_each ? nnz : 1); ++k) delays.push_back(int32_t(Below(n_slots + 1)));
+    weight = Quarters<T>(weight_each ? nnz : 1, 1);
+  }
+  Csr View() const {
+    return {indices.data(), indptr.data(), delays.data(), n_pre, nnz, n_post, n_slots, delay_each, weight_each, true};
+  }
+  int64_t Target(int64_t k) const { return (step + delays[delay_each ? k : 0]) % n_slots * n_post + indices[k]; }
+};
+
+// All faults of one call of every operator; the results are compared where there was none.
+template <class T>
+int RunCsr(const Network<T>& net, bool compare) {
+  const Csr m = net.View();
+  const T *w = net.weight.data(), *s = net.spikes.data(), *c = net.ct.data();
+  std::vector<int32_t> active(net.n_pre);
+  const int64_t n_active = NonZero(s, net.n_pre, active.data());
+  std::vector<T> whole(net.ct.size()), parts(net.ct.size()), pulled(net.n_pre), outer(net.nnz);
+  double shared = 0;
+  int faults = 0;
+  const int64_t cut = Below(net.n_post + 1);
+  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, 0, net.n_post, whole.data()));
+  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, 0, cut, parts.data()));
+  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, cut, net.n_post, parts.data()));
+  faults += bool(CsrPull(m, w, c, net.step, 0, net.n_pre, pulled.data()));
+  faults += bool(CsrOuterEach(m, s, active.data(), n_active, c, net.step, 0, net.nnz, outer.data()));
+  faults += bool(CsrOuterShared(m, s, active.data(), n_active, c, net.step, &shared));
+  if (!compare) return faults;
+  Require(whole == parts, "a split by target changes the sums");
+  std::vector<T> expected(net.ct.size());
+  double total = 0;
+  for (int64_t i = 0; i < net.n_pre; ++i) {
+    T sum = 0;
+    for (int64_t k = net.indptr[i]; k < net.indptr[i + 1]; ++k) {
+      const T weight = w[net.weight_each ? k : 0];
+      expected[net.Target(k)] += weight * s[i];
+      sum += weight * c[net.Target(k)];
+      total += double(s[i] * c[net.Target(k)]);
+      Require(outer[k] == s[i] * c[net.Target(k)], "outer");
+    }
+    Require(pulled[i] == sum, "pull");
+  }
+  Require(whole == expected, "push");
+  Require(shared == total, "outer with one weight");
+  return faults;
+}
+
+template <class T>
+void Hostile() {
+  int caught = 0;
+  for (int round = 0; round < 2000; ++round) {
+    Network<T> net;
+    const int32_t wild[] = {-1, INT32_MIN, INT32_MAX, int32_t(net.n_post), int32_t(net.nnz + 1), int32_t(Below(1 << 30)), 0};
+    for (std::vector<int32_t>* array : {&net.indices, &net.indptr, &net.delays})
+      for (int64_t hits = Below(3); hits > 0 && !array->empty(); --hits) (*array)[Below(array->size())] = wild[Below(7)];
+    for (T& s : net.spikes) s = 1;
+    caught += RunCsr(net, false) > 0;
+  }
+  Require(caught > 500, "hostile networks are noticed");
+}
+
+// A part of the targets finds its share of a row by bisection, so a row that does not ascend is a fault there.
+void Unsorted() {
+  const std::vector<int32_t> indices{3, 0}, indptr{0, 2}, delays{0}, active{0};
+  const std::vector<float> one{1};
+  std::vector<float> out(4);
+  const Csr m{indices.data(), indptr.data(), delays.data(), 1, 2, 4, 1, false, false, true};
+  Require(!CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 0, 4, out.data()), "the whole needs no order");
+  const Fault low = CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 0, 2, out.data());
+  const Fault high = CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 2, 4, out.data());
+  Require(bool(low) != bool(high) && *(low ? low : high).note, "a part needs ascending rows");
+}
+
+template <class T>
+void Dense() {
+  for (int round = 0; round < 60; ++round) {
+    const int64_t rows = Below(150), n_in = Below(150), n_out = Below(300);
+    auto s = Quarters<T>(rows * n_in, round % 3 ? 0.05 : 0.7), w = Quarters<T>(n_in * n_out, 1), g = Quarters<T>(rows * n_out, 1);
+    if (round % 2)
+      for (T& v : s) v = v != 0;
+    std::vector<T> y(rows * n_out, T(7)), dw(n_in * n_out, T(7)), y0(rows * n_out), dw0(n_in * n_out);
+    EventDense(s.data(), w.data(), rows, n_in, n_out, y.data());
+    const int64_t cut = Below(n_in + 1);
+    EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, 0, cut, dw.data());
+    EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, cut, n_in, dw.data());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < n_in; ++k)
+        for (int64_t m = 0; m < n_out; ++m) {
+          y0[r * n_out + m] += s[r * n_in + k] * w[k * n_out + m];
+          dw0[k * n_out + m] += s[r * n_in + k] * g[r * n_out + m];
+        }
+    Require(y == y0, "event_dense");
+    Require(dw == dw0, "event_dense_outer");
+  }
+}
+
+void Ring() {
+  std::vector<float> ring{1, 2, 3, 4, 5, 6}, values(2);
+  DelayRingTake(ring.data(), 2, 1, values.data());
+  Require(ring == std::vector<float>{1, 2, 0, 0, 5, 6} && values == std::vector<float>{3, 4}, "take");
+  DelayRingPut(ring.data(), 2, 2, values.data());
+  Require(ring == std::vector<float>{1, 2, 0, 0, 3, 4}, "put");
+}
+
+// Tasks on real threads, some of which start after the call has returned.
+void Parallel() {
+  std::vector<std::thread> threads;
+  const Pool pool{4, [&](std::function<void()> task) { threads.emplace_back(std::move(task)); }};
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int> seen(37);
+    const Fault f = ParallelFor(pool, 37, [&](int64_t b) -> Fault {
+      ++seen[b];
+      if (b == 11 || b == 30) return {"block", b};
+      if (b == 20) throw std::bad_alloc();
+      return {};
+    });
+    Require(seen == std::vector<int>(37, 1), "every block runs once");
+    Require(f && f.at == 11, "the lowest fault is reported");
+  }
+  for (std::thread& t : threads) t.join();
+}
+
+}  // namespace
+
+int main() {
+  for (int round = 0; round < 400; ++round) {
+    Require(RunCsr(Network<float>(), true) == 0, "a good network has a fault");
+    Require(RunCsr(Network<double>(), true) == 0, "a good network has a fault");
+  }
+  Hostile<float>();
+  Hostile<double>();
+  Unsorted();
+  Dense<float>();
+  Dense<double>();
+  Ring();
+  Parallel();
+  std::puts("all loops agree");
+}

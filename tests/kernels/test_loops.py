@@ -1,0 +1,38 @@
+"""The loops of `kernels/` alone, without XLA or Python, under sanitizers with random and hostile input."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+KERNELS = Path(__file__).resolve().parents[2] / "kernels"
+DRIVER = Path(__file__).with_name("driver.cc")
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+
+
+def build(folder: Path, sanitizers: str) -> Path:
+    """The driver under `sanitizers`; the test is skipped where the compiler has no such run-time library."""
+    if COMPILER is None:
+        pytest.skip("needs a C++ compiler")
+    program = folder / "driver"
+    flags = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Wno-psabi", "-ffp-contract=off", "-pthread"]
+    sanitize = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    probe = subprocess.run(
+        [COMPILER, *sanitize, "-x", "c++", "-", "-o", program], input="int main() {}", text=True, capture_output=True
+    )
+    if probe.returncode != 0:
+        pytest.skip(f"{COMPILER} cannot link -fsanitize={sanitizers}")
+    command = [COMPILER, *flags, *sanitize, f"-I{KERNELS}", DRIVER, "-o", program]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert "warning" not in built.stderr
+    return program
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
+def test_loops_under_sanitizers(tmp_path, sanitizers):
+    run = subprocess.run([build(tmp_path, sanitizers)], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout == "all loops agree\n"

@@ -1,0 +1,49 @@
+"""Prints the instruction set in use and a digest of each operator's result on large random data, in both precisions."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from brainsim.operators import csr_outer, csr_pull, csr_push, delay_ring_push, event_dense, event_dense_outer, status
+
+N_PRE, N_POST, FAN_OUT, SLOTS = 3000, 4001, 100, 4  # large enough for several threads
+
+
+def results(dtype: str) -> list[jax.Array]:
+    """One array per operator."""
+    rng = np.random.default_rng(0)
+    nnz = N_PRE * FAN_OUT
+    indices = np.sort(rng.integers(0, N_POST, (N_PRE, FAN_OUT), dtype=np.int32), axis=1).reshape(-1)
+    indptr = np.arange(0, nnz + 1, FAN_OUT, dtype=np.int32)
+    delays = rng.integers(1, SLOTS + 1, nnz, dtype=np.int32)
+
+    def normal(*shape: int) -> jax.Array:
+        return jnp.asarray(rng.normal(size=shape), dtype)
+
+    def events(*shape: int) -> jax.Array:
+        return normal(*shape) * jnp.asarray(rng.random(shape) < 0.05, dtype)
+
+    weight, batch = normal(nnz), events(40, N_PRE)
+    return [
+        csr_push(normal(N_POST), weight, indices, indptr, normal(N_PRE), is_sorted=True),
+        csr_push(normal(40, N_POST), 0.3, indices, indptr, batch),
+        delay_ring_push(normal(SLOTS, N_POST), weight, indices, indptr, delays, normal(N_PRE), 2, is_sorted=True),
+        csr_pull(weight, indices, indptr, normal(N_POST)),
+        csr_outer(batch, indices, indptr, normal(40, N_POST)),
+        csr_outer(batch, indices, indptr, normal(40, N_POST), homogeneous=True),
+        event_dense(events(2000, 133), normal(133, 309)),
+        event_dense_outer(events(2000, 133), normal(2000, 309)),
+    ]
+
+
+def main() -> None:
+    """Print one line."""
+    jax.config.update("jax_enable_x64", True)
+    digests = [hashlib.sha256(np.asarray(x)).hexdigest()[:12] for t in ("float32", "float64") for x in results(t)]
+    print(status()["isa"], *digests)
+
+
+if __name__ == "__main__":
+    main()
