@@ -1,0 +1,15 @@
+"""Populations and projections composed into networks, and layers composed into sequences."""
+
+from . import layers as layers
+from .network import Network as Network
+from .population import Population as Population
+from .reader import Reader as Reader
+from .replace import replace as replace
+from .sequential import Sequential as Sequential
+from .stimuli import OU as OU
+from .stimuli import Constant as Constant
+from .stimuli import Function as Function
+from .stimuli import Moment as Moment
+from .stimuli import Signal as Signal
+from .stimuli import TimedArray as TimedArray
+from .stimuli import as_signal as as_signal

@@ -1,0 +1,98 @@
+"""A layer: one element of a `Sequential`, which maps the values of a step to values of the same step.
+
+    (state, x) -> (state, y)        unroll = scan(step)
+
+A layer may override `unroll` where all steps can be computed at once; the contract is that the result is the same.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..._paths import ParameterInfo
+from ..._streams import Stream
+from ..._types import Array, State
+
+Watched = dict[str, Array]
+
+
+class Layer(eqx.Module):
+    """Base of the layers; axes are `(time, [batch], ...)`, state leaves `([batch], ...)`."""
+
+    emits: ClassVar[str] = "out"
+
+    @property
+    def expects(self) -> tuple[int, ...] | None:
+        """Shape of the input without time and batch, where the layer fixes it."""
+        return None
+
+    @property
+    def emission(self) -> str:
+        """Name of what the layer emits, in record paths."""
+        return self.emits
+
+    @property
+    def emission_unit(self) -> str:
+        """Base unit of what the layer emits."""
+        return ""
+
+    def build(
+        self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
+    ) -> tuple[Self, tuple[int, ...]]:
+        """The layer with its parameters as arrays, and the shape of its output.
+
+        Args:
+            path: Name of the layer.
+            shape: Shape of the input without time and batch.
+            dt: Time step (ms).
+            key: Root key of the parameters.
+            dtype: Floating dtype.
+        """
+        raise TypeError(f"{type(self).__name__} does not define `build`.")
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """A state at t = 0; empty where the layer remembers nothing."""
+        return State()
+
+    def state_units(self) -> dict[str, str]:
+        """Unit of every state that can be recorded."""
+        return {}
+
+    def read(self, state: State, name: str) -> Array:
+        """A recordable state, `([batch], ...)`."""
+        return getattr(state, name)
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """One step of `dt` ms: input `([batch], ...)` to the new state and the output of the same step."""
+        raise TypeError(f"{type(self).__name__} does not define `step`.")
+
+    def unroll(
+        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
+    ) -> tuple[State, Array, Watched]:
+        """All steps.
+
+        Args:
+            state: State before the first step.
+            xs: Inputs, `(time, [batch], ...)`.
+            dt: Time step (ms).
+            key: Random stream of the first step.
+            watch: States to return over time.
+
+        Returns:
+            The state after the last step, the outputs `(time, [batch], ...)`, and the watched states by name.
+        """
+
+        def one(carry: tuple[State, Array], x: Array) -> tuple[tuple[State, Array], tuple[Array, Watched]]:
+            state, step = carry
+            state, y = self.step(state, x, dt, key._replace(step=step))
+            return (state, step + 1), (y, {name: self.read(state, name) for name in watch})
+
+        (state, _), (ys, watched) = jax.lax.scan(one, (state, jnp.asarray(key.step)), xs)
+        return state, ys, watched
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """The layer's parameters by path; `where(model)` is the layer in the whole model."""
+        return {}

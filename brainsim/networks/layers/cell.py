@@ -1,0 +1,58 @@
+"""A neuron model as a layer: its input is a jump of the voltage (mV), its output is what the neuron emits."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+
+from ..._paths import ParameterInfo, parameters_of
+from ..._streams import Stream
+from ..._types import Array, Drive, State
+from ...neurons import Neuron
+from .base import Layer
+
+
+class Cell(Layer):
+    """One neuron for every input.
+
+    Args:
+        neuron: Neuron model; parameters may be arrays of the input's shape.
+    """
+
+    neuron: Neuron
+    shape: tuple[int, ...] = eqx.field(static=True, default=())
+
+    @property
+    def emission(self) -> str:
+        """What the neuron emits: "spikes" or a state."""
+        return self.neuron.emits
+
+    @property
+    def emission_unit(self) -> str:
+        """Unit of the emitted state, "" for spikes."""
+        return self.neuron.state_units().get(self.emission, "")
+
+    def build(
+        self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
+    ) -> tuple["Cell", tuple[int, ...]]:
+        """Build the neuron; see `Layer.build`."""
+        return Cell(self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype), shape), shape
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """The neuron's state, leaves `([batch], *shape)`."""
+        return self.neuron.init_state(self.shape, batch=batch, key=key, dtype=dtype)
+
+    def state_units(self) -> dict[str, str]:
+        """Unit of every state of the neuron."""
+        return self.neuron.state_units()
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """The neuron's step with `x` (mV) as its jump; see `Layer.step`."""
+        return self.neuron.step(state, Drive(jump=x), dt, key)
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """The neuron's parameters."""
+        return parameters_of(self.neuron, path, lambda model: where(model).neuron, dt=dt)
+
+    def __repr__(self) -> str:
+        return type(self.neuron).__name__

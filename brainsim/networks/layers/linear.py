@@ -1,0 +1,105 @@
+"""A dense projection without delay: y = x W + b, which a neuron after it takes as a jump of its voltage (mV).
+
+    W_ij ~ U(-sqrt(6 / n_in), sqrt(6 / n_in))   ("kaiming")
+
+Spikes cross event-driven: rows of W without a spike are not touched, and all steps cross in one product.
+He, Zhang, Ren and Sun, ICCV 2015 (`torch.nn.init.kaiming_uniform_`; torch stores the transpose, (out, in)).
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ... import _checks, _streams, values
+from ..._paths import ParameterInfo
+from ..._streams import Stream
+from ..._types import Array, Context, State, Value
+from ...operators import event_dense
+from .base import Layer, Watched
+
+
+class Linear(Layer):
+    """Every input to every output.
+
+    Args:
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        init: "kaiming", or a value slot for the weight (mV): number, array (n_in, n_out), distribution, function.
+        bias: Whether to add a trainable bias (mV in every step), 0 at first.
+    """
+
+    weight: Any
+    bias: Any
+    n_in: int = eqx.field(static=True)
+    n_out: int = eqx.field(static=True)
+
+    def __init__(self, n_in: int, n_out: int, *, init: Value = "kaiming", bias: bool = False):
+        _checks.within("n_in", n_in, low=1)
+        _checks.within("n_out", n_out, low=1)
+        self.n_in, self.n_out = int(n_in), int(n_out)
+        self.weight = weight_slot("init", init)
+        self.bias = 0.0 if bias else None
+
+    @property
+    def expects(self) -> tuple[int, ...]:
+        """`(n_in,)`."""
+        return (self.n_in,)
+
+    @property
+    def emission_unit(self) -> str:
+        """Outputs are jumps of a voltage."""
+        return "mV"
+
+    def build(
+        self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
+    ) -> tuple["Linear", tuple[int, ...]]:
+        """Draw the weight; see `Layer.build`."""
+        if shape != (self.n_in,):
+            raise ValueError(f"`n_in` of layer {path}: Linear expects {self.n_in} inputs, gets {shape}.")
+        weight = draw_weight(self.weight, f"{path}.weight", (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
+        built = eqx.tree_at(lambda layer: layer.weight, self, weight)
+        if self.bias is not None:
+            built = eqx.tree_at(lambda layer: layer.bias, built, jnp.zeros(self.n_out, dtype))
+        return built, (self.n_out,)
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """`x W + b`; see `Layer.step`."""
+        y = event_dense(x, self.weight)
+        return state, y if self.bias is None else y + self.bias
+
+    def unroll(
+        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
+    ) -> tuple[State, Array, Watched]:
+        """All steps in one product; see `Layer.unroll`."""
+        return *self.step(state, xs, dt, key), {}
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """`weight` and, where there is one, `bias`; both train by default."""
+        known = {f"{path}.weight": ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)}
+        if self.bias is not None:
+            known[f"{path}.bias"] = ParameterInfo(lambda model: where(model).bias, "bias", "mV", trainable=True)
+        return known
+
+    def __repr__(self) -> str:
+        return f"Linear({self.n_in}, {self.n_out}{', bias=True' if self.bias is not None else ''})"
+
+
+def weight_slot(name: str, value: Value) -> Value:
+    """A weight as given: the name of a rule, or a value slot in mV."""
+    if isinstance(value, str):
+        _checks.choice(name, value, ["kaiming"])
+        return value
+    return values.strip(name, value, "mV")
+
+
+def draw_weight(slot: Value, path: str, shape: tuple[int, int], *, dt: float, key: Array, dtype: Any) -> Array:
+    """A dense weight (n_in, n_out) from its slot."""
+    if isinstance(slot, str):
+        bound = math.sqrt(6 / shape[0])
+        slot = values.Uniform(-bound, bound)
+    stream = _streams.fold(key, path)
+    weight = values.resolve(slot, Context(path, shape, dt), unit="mV", key=stream, dtype=dtype)
+    return jnp.broadcast_to(weight, shape)

@@ -1,0 +1,96 @@
+"""Readers: what a path means after a step, for records and outputs.
+
+"E.spikes"  what E emitted    "E.v"  a state of E    "I->E.g"  a state of a projection    "I->E.weight"  its weight
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._checks import nearest
+from .._types import Array, State
+from ..neurons import Source
+from ..synapses import Connection
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """Reads one quantity of a model after a step: `reader(state, emitted) -> ([batch], n)`.
+
+    Attributes:
+        path: The full path, such as `"E.v"`.
+        owner: Population, projection or layer.
+        variable: `"spikes"`, a state name, or `"weight"`.
+        kind: `"spikes"` (events, 0 almost everywhere), `"emitted"` (graded output), `"state"` or `"weight"`.
+        unit: Base unit ("" for spikes).
+        size: Number of entries of the last axis.
+        read: The reading itself.
+        graded: Whether spikes may take other values than 0 and 1.
+    """
+
+    path: str
+    owner: str
+    variable: str
+    kind: str
+    unit: str
+    size: int
+    read: Callable[[State, dict[str, Array]], Array]
+    graded: bool = False
+
+    def __call__(self, state: State, emitted: dict[str, Array]) -> Array:
+        """The quantity after the step."""
+        return self.read(state, emitted)
+
+
+def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Connection], path: str) -> Reader:
+    """The reader of a path of a network.
+
+    Raises:
+        ValueError: A path that names nothing; the message lists what there is.
+    """
+    owner, dot, variable = path.rpartition(".")
+    if not dot or owner not in (*populations, *projections):
+        known = nearest(owner or path, [*populations, *projections])
+        raise ValueError(f'record "{path}": no {(owner or path)!r}; expected OWNER.VARIABLE with OWNER one of {known}.')
+    if owner in projections:
+        return _of_connection(projections[owner], path, owner, variable)
+    population = populations[owner]
+    source = isinstance(population, Source)
+    model = population if source else population.neuron
+    units, emits = {} if source else model.state_units(), model.emits
+    if variable == emits:
+        spiking = emits == "spikes"
+        return Reader(
+            path,
+            owner,
+            variable,
+            "spikes" if spiking else "emitted",
+            units.get(emits, ""),
+            population.size,
+            lambda state, emitted: emitted[owner],
+            graded=spiking and model.graded,
+        )
+    if variable in units:
+        read = lambda state, emitted: getattr(state.populations[owner], variable)  # noqa: E731
+        return Reader(path, owner, variable, "state", units[variable], population.size, read)
+    raise ValueError(f'record "{path}": {type(model).__name__} has {nearest(variable, [emits, *units])}.')
+
+
+def _of_connection(connection: Connection, path: str, owner: str, variable: str) -> Reader:
+    units = connection.synapse.state_units()
+    if variable == "weight":
+        weight = connection.weight
+        return Reader(
+            path,
+            owner,
+            variable,
+            "weight",
+            connection.synapse.weight_unit,
+            weight.size,
+            lambda state, emitted: weight.reshape(-1),
+        )
+    if variable in units:
+        read = lambda state, emitted: getattr(state.projections[owner], variable)  # noqa: E731
+        return Reader(path, owner, variable, "state", units[variable], connection.n_post, read)
+    kind = type(connection.synapse).__name__
+    raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, "weight"])}.')

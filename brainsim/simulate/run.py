@@ -1,0 +1,152 @@
+"""The one time loop: pure, dense, and traceable by jit, grad, vmap and scan."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from .._types import Array, State
+from ..networks import Network, Sequential
+from ..recording import Rate, Trace
+from .advance import advance
+from .inputs import check_lengths, known_step, prepare
+from .records import Plan, chosen, make_plan, rates, reader_of
+
+
+class Run(NamedTuple):
+    """What `run` returns.
+
+    Attributes:
+        out: What the model's outputs name, `(time, [batch], n)`; None for a `Network` without `outputs`.
+        state: State after the last step.
+        records: Recorded arrays by name, `(time, [batch], n)`.
+    """
+
+    out: Any
+    state: State
+    records: dict[str, Array]
+
+
+def run(
+    model: Any,
+    inputs: Any = None,
+    *,
+    steps: int | None = None,
+    state: State | None = None,
+    key: Array | None = None,
+    record: Iterable[Any] | str = (),
+    lengths: Array | None = None,
+    remat: str | int | None = "auto",
+) -> Run:
+    """Run a model over time: a pure function of its arguments.
+
+    Args:
+        model: `Network` or `Sequential`.
+        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals.
+        steps: Number of steps, where no array tells it.
+        state: State to go on from; None starts at t = 0.
+        key: Key of initial values and noise; by default from the model's seed, or the state's own.
+        record: Paths or `Spikes`, `Trace`, `Rate`.
+        lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
+        remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take gigabytes,
+            an int is the length of such a segment in steps, None stores all. For a `Network`.
+
+    Returns:
+        `Run(out, state, records)`.
+
+    Raises:
+        ValueError: Inputs, state, lengths or paths that do not fit the model.
+    """
+    if isinstance(model, Sequential):
+        result = _run_layers(model, inputs, state, key, make_plan(model, record), lengths)
+    elif isinstance(model, Network):
+        result = _run_network(model, inputs, steps, state, key, make_plan(model, record), remat)
+    else:
+        raise TypeError(f"`model`: expected a Network or a Sequential, got {type(model).__name__}.")
+    return result if lengths is None else _masked(result, lengths)
+
+
+def _run_network(
+    network: Network, inputs: Any, steps: int | None, state: State | None, key: Array | None, plan: Plan, remat: Any
+) -> Run:
+    prepared = prepare(network, inputs, steps)
+    steps = prepared.steps if steps is None else steps
+    if steps is None:
+        raise ValueError("`steps`: expected a number of steps (no input array tells it).")
+    state = starting_state(network, prepared.batch, state, key)
+    start = known_step(state) or 0
+    check_lengths(prepared, network.dt, start, steps)
+    advanced = advance(network, state, prepared, plan, steps=steps, start=start, remat=remat)
+    records = dict(advanced.records)
+    for spec in plan.every_step:
+        if isinstance(spec, Rate):
+            records[spec.key] = rates(records[spec.key], spec, reader_of(network, spec).size, network.dt)
+    return Run(advanced.out, advanced.state, records)
+
+
+def starting_state(model: Any, batch: int | None, state: State | None, key: Array | None) -> State:
+    """The state a run begins with.
+
+    Raises:
+        ValueError: A state made for another batch or another model.
+    """
+    if state is None:
+        return model.init_state(batch, key)
+    expected = jax.eval_shape(lambda: model.init_state(batch))
+    structure = jax.tree.structure(state.replace(inputs={})) if "inputs" in state else jax.tree.structure(state)
+    if structure != jax.tree.structure(expected):
+        raise ValueError("`state`: made for another model; `state=None` starts anew.")
+    given = model.batch_of(state)
+    if batch is not None and given != batch:
+        raise ValueError(
+            f"`state`: made for batch {given}, input has batch {batch}: `state=None` or `model.init_state({batch})`."
+        )
+    return state if key is None else state.replace(key=key)
+
+
+def _run_layers(
+    model: Sequential, xs: Any, state: State | None, key: Array | None, plan: Plan, lengths: Array | None
+) -> Run:
+    if xs is None:
+        raise ValueError(f"`inputs`: expected an array (time, [batch], {', '.join(map(str, model.input_shape))}).")
+    xs = jnp.asarray(xs, model.dtype)
+    batch = xs.shape[1] if xs.ndim == 2 + len(model.input_shape) else None
+    if lengths is not None and batch is not None and len(lengths) == len(xs) != batch:
+        raise ValueError(
+            f"`x`: expected (time, batch, {', '.join(map(str, model.input_shape))}), got {xs.shape} with lengths of "
+            f"size {len(lengths)}: is it (batch, time, channels)? `x.swapaxes(0, 1)`."
+        )
+    state = starting_state(model, batch, state, key)
+    specs = (*plan.every_step, *plan.sampled)
+    state, emitted, reads = model.unroll(state, xs, tuple(reader_of(model, spec) for spec in specs))
+    records = {}
+    for spec, values in zip(specs, reads, strict=True):
+        values = chosen(spec, values)
+        if isinstance(spec, Rate):
+            values = rates(values, spec, reader_of(model, spec).size, model.dt)
+        elif isinstance(spec, Trace):
+            values = values[spec.steps(model.dt) - 1 :: spec.steps(model.dt)]
+        records[spec.key] = values
+    return Run(model.out(emitted, state), state, records)
+
+
+def _masked(result: Run, lengths: Array) -> Run:
+    """Zero output and records after the end of each sequence."""
+    if result.out is None:
+        raise ValueError("`lengths`: the model has no output to mask; name one with `outputs=`.")
+    steps, batch = result.out.shape[:2]
+    lengths = jnp.asarray(lengths)
+    if lengths.shape != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise ValueError(f"`lengths`: expected integers of shape ({batch},), got {lengths.dtype} of {lengths.shape}.")
+    inside = jnp.arange(steps)[:, None] < lengths
+
+    def masked(name: str, values: Array) -> Array:
+        if values.shape[:2] != (steps, batch):
+            raise ValueError(
+                f'`lengths`: record "{name}" has shape {values.shape}, not (time, batch, ...) = ({steps}, {batch}).'
+            )
+        return jnp.where(inside.reshape(*inside.shape, *[1] * (values.ndim - 2)), values, 0)
+
+    records = {name: masked(name, values) for name, values in result.records.items()}
+    return Run(masked("out", result.out), result.state, records)

@@ -1,0 +1,160 @@
+"""The contract of every layer: all steps at once are the same as one after the other, in two halves, and per sample."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import brainsim as bs
+from brainsim._streams import Stream
+from brainsim._types import State
+from brainsim.networks.layers import Cell, Flatten, Layer
+from brainsim.units import ms, mV
+
+DT, STEPS, BATCH = 1.0, 9, 3
+KEY = jax.random.key(5)
+
+
+@dataclass
+class Case:
+    """A layer, the shape of its input, and a state to watch."""
+
+    layer: Layer
+    shape: tuple[int, ...]
+    watch: tuple[str, ...] = ()
+
+
+CASES = {
+    "Linear": Case(bs.Linear(4, 3), (4,)),
+    "Linear bias": Case(bs.Linear(4, 3, bias=True), (4,)),
+    "LIF": Case(Cell(bs.LIF(10 * ms)), (4,), ("v",)),
+    "LIF refractory": Case(Cell(bs.LIF(10 * ms, t_ref=2 * ms, reset="subtract")), (2, 2), ("v", "refractory")),
+    "LI": Case(Cell(bs.LI(10 * ms)), (4,), ("v",)),
+    "AdaptiveLIF": Case(Cell(bs.AdaptiveLIF(10 * ms)), (4,), ("v",)),
+    "Recurrent": Case(bs.Recurrent(bs.LIF(10 * ms), 4), (4,), ("v",)),
+    "Recurrent delayed": Case(bs.Recurrent(bs.LIF(10 * ms), 4, delay=3 * ms), (4,), ("v",)),
+    "Flatten": Case(Flatten(), (2, 2)),
+}
+
+
+@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+def case(request) -> Case:
+    return request.param
+
+
+def built(case: Case, dtype: Any = jnp.float32) -> Layer:
+    return case.layer.build("layer", case.shape, dt=DT, key=jax.random.key(0), dtype=dtype)[0]
+
+
+def inputs(case: Case, dtype: Any = np.float32, batch: int | None = BATCH) -> jax.Array:
+    rng = np.random.default_rng(0)
+    full = rng.random((STEPS, BATCH, *case.shape)) * (rng.random((STEPS, BATCH, *case.shape)) < 0.7)
+    return jnp.asarray(full if batch else full[:, 0], dtype)
+
+
+def stepped(layer: Layer, state: State, xs: jax.Array, watch: tuple[str, ...], first: int = 0) -> tuple:
+    """One step after the other, in a Python loop."""
+    ys, watched = [], {name: [] for name in watch}
+    for k, x in enumerate(xs):
+        state, y = layer.step(state, x, DT, Stream.of(KEY, first + k))
+        ys.append(y)
+        for name in watch:
+            watched[name].append(layer.read(state, name))
+    return state, jnp.stack(ys), {name: jnp.stack(values) for name, values in watched.items()}
+
+
+def close(a: Any, b: Any, rtol: float = 1e-5) -> None:
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for left, right in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert left.dtype == right.dtype
+        np.testing.assert_allclose(left, right, rtol=rtol, atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [None, BATCH])
+def test_unroll_is_scan_of_step(case, batch):
+    layer, xs = built(case), inputs(case, batch=batch)
+    state = layer.init_state(batch, KEY, jnp.float32)
+    once = layer.unroll(state, xs, DT, Stream.of(KEY, 0), case.watch)
+    close(once, stepped(layer, state, xs, case.watch))
+    assert (
+        once[1].shape[1:]
+        == ((batch,) if batch else ()) + case.layer.build("layer", case.shape, dt=DT, key=KEY, dtype=jnp.float32)[1]
+    )
+
+
+def test_two_halves_are_the_whole(case):
+    layer, xs = built(case), inputs(case)
+    state = layer.init_state(BATCH, KEY, jnp.float32)
+    whole = layer.unroll(state, xs, DT, Stream.of(KEY, 0))
+    middle, first, _ = layer.unroll(state, xs[:4], DT, Stream.of(KEY, 0))
+    end, second, _ = layer.unroll(middle, xs[4:], DT, Stream.of(KEY, 4))
+    close((end, jnp.concatenate([first, second])), whole[:2])
+
+
+def test_samples_of_a_batch_do_not_mix(case):
+    layer, xs = built(case), inputs(case)
+    together = layer.unroll(layer.init_state(BATCH, KEY, jnp.float32), xs, DT, Stream.of(KEY, 0))[1]
+    alone = layer.unroll(layer.init_state(1, KEY, jnp.float32), xs[:, 1:2], DT, Stream.of(KEY, 0))[1]
+    np.testing.assert_allclose(together[:, 1:2], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_the_gradient_of_unroll_is_that_of_stepping(case):
+    layer, xs = built(case), inputs(case)
+    weight = jnp.asarray(np.random.default_rng(1).normal(size=(STEPS,)), jnp.float32)
+    params, static = eqx.partition(layer, eqx.is_inexact_array)
+    state = layer.init_state(BATCH, KEY, jnp.float32)
+
+    def value(run, params, xs):
+        ys = run(eqx.combine(params, static), xs)
+        return jnp.tensordot(weight, ys, 1).sum()
+
+    once = lambda layer, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[1]  # noqa: E731
+    each = lambda layer, xs: stepped(layer, state, xs, ())[1]  # noqa: E731
+    grads = [jax.grad(value, argnums=(1, 2))(run, params, xs) for run in (once, each)]
+    close(*grads, rtol=1e-4)
+
+
+def test_float64_is_kept(case, x64):
+    layer, xs = built(case, jnp.float64), inputs(case, np.float64)
+    state, ys, _ = layer.unroll(layer.init_state(BATCH, KEY, jnp.float64), xs, DT, Stream.of(KEY, 0))
+    assert ys.dtype == jnp.float64
+    assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {jnp.dtype("float64"), jnp.dtype("int32")}
+
+
+def test_linear_is_a_product_and_draws_within_its_bound():
+    layer = built(Case(bs.Linear(4, 3, bias=True), (4,)))
+    x = inputs(CASES["Linear"])
+    np.testing.assert_allclose(layer.step(State(), x, DT, None)[1], x @ layer.weight, rtol=1e-5, atol=1e-6)
+    wide = bs.Linear(600, 50).build("w", (600,), dt=DT, key=KEY, dtype=jnp.float32)[0].weight
+    assert np.abs(wide).max() <= 0.1 and np.std(wide) == pytest.approx(0.1 / np.sqrt(3), rel=0.02)
+
+
+def test_linear_takes_a_value_slot():
+    array = np.arange(12.0).reshape(4, 3)
+    for init, expected in ((array * mV, array), (0.5, np.full((4, 3), 0.5)), (lambda key, context: array, array)):
+        layer = built(Case(bs.Linear(4, 3, init=init), (4,)))
+        np.testing.assert_array_equal(layer.weight, expected)
+    with pytest.raises(ValueError, match='`init`: expected one of "kaiming"'):
+        bs.Linear(2, 2, init="xavier")
+    with pytest.raises(ValueError, match="`init`: expected a voltage"):
+        bs.Linear(2, 2, init=3 * ms)
+
+
+def test_recurrent_spikes_come_back_after_the_delay():
+    """Neuron 0 is made to fire in step 0; its only synapse, 0 -> 1, acts `delay` later."""
+    weight = np.array([[0.0, 2.0], [0.0, 0.0]])
+    for delay, arrival in (("dt", 1), (1 * ms, 1), (3 * ms, 3)):
+        layer = built(Case(bs.Recurrent(bs.LIF(10 * ms), 2, weight=weight, delay=delay), (2,)))
+        xs = jnp.zeros((6, 2)).at[0, 0].set(1.5)
+        _, spikes, _ = layer.unroll(layer.init_state(None, KEY, jnp.float32), xs, DT, Stream.of(KEY, 0))
+        np.testing.assert_array_equal(np.argwhere(spikes), [[0, 0], [arrival, 1]])
+
+
+@pytest.mark.parametrize("delay", [0 * ms, 1.5 * ms])
+def test_a_delay_off_the_grid_or_of_nothing_is_refused(delay):
+    with pytest.raises(ValueError, match="`1.delay`"):
+        bs.Sequential(bs.Linear(2, 3), bs.Recurrent(bs.LIF(10 * ms), 3, delay=delay), dt=1 * ms)
