@@ -48,6 +48,8 @@ def training_curves(
                 at = (np.arange(len(steps)) + 0.5) * len(epochs) / len(steps)
                 axes.plot(at, steps, color=COLOURS[0], alpha=0.25, linewidth=0.7, label="each step")
             _panel(axes, epochs, shown)
+            if shown == ["loss"] and all(value > 0 for value in steps):
+                axes.set_yscale("log")
     if path is not None:
         figure.savefig(path)
     return figure

@@ -1,0 +1,80 @@
+"""What training may not break: signs of weights (Dale's law), positive time constants, bounds of parameters.
+
+    u' = clip(p + u, low, high) - p
+
+Floating-point p + u' can miss a bound other than 0 by one unit in the last place, so the parameters are clipped once
+more after an update is applied; `fit` does, and `constrain(model)` does it in a loop of one's own.
+Precedent: `optax.keep_params_nonnegative`.
+"""
+
+import math
+from typing import Any, TypeVar, overload
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+
+from .._paths import Model, ParameterInfo
+from .mask import present
+
+_Model = TypeVar("_Model", bound=Model)
+
+
+@overload
+def constrain(optimizer: optax.GradientTransformation, model: Model, /) -> optax.GradientTransformationExtraArgs: ...
+
+
+@overload
+def constrain(model: _Model, /) -> _Model: ...
+
+
+def constrain(first: Any, model: Any = None, /) -> Any:
+    """Keep every parameter of a model inside its bounds.
+
+    `constrain(optimizer, model)` is an optax transformation whose updates never leave the bounds. `constrain(model)` is
+    the model itself with its parameters clipped to their bounds.
+
+    Args:
+        first: The optimizer, or, alone, the model.
+        model: Model, or its trainable part as `equinox.partition` gives it.
+    """
+    if model is None:
+        return _clipped(first)
+    return _transformation(optax.with_extra_args_support(first), _bounded(model))
+
+
+def _bounded(model: Model) -> list[ParameterInfo]:
+    return [info for info in present(model).values() if math.isfinite(info.low) or math.isfinite(info.high)]
+
+
+def _clipped(model: Any) -> Any:
+    infos = _bounded(model)
+    if not infos:
+        return model
+    inside = [jnp.clip(info.where(model), info.low, info.high) for info in infos]
+    return eqx.tree_at(lambda m: [info.where(m) for info in infos], model, inside)
+
+
+def _transformation(
+    optimizer: optax.GradientTransformationExtraArgs, infos: list[ParameterInfo]
+) -> optax.GradientTransformationExtraArgs:
+    def init(params: Any) -> Any:
+        with jax.numpy_dtype_promotion("standard"):
+            return optimizer.init(params)
+
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        if params is None:
+            raise ValueError("`params`: a constrained update needs them: `optimizer.update(updates, state, params)`.")
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = optimizer.update(updates, state, params, **extra)
+        if infos:
+            kept = [_keep(info.where(params), info.where(updates), info) for info in infos]
+            updates = eqx.tree_at(lambda m: [info.where(m) for info in infos], updates, kept)
+        return updates, state
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _keep(value: jax.Array, update: jax.Array, info: ParameterInfo) -> jax.Array:
+    return jnp.clip(value + update.astype(value.dtype), info.low, info.high) - value
