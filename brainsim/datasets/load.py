@@ -1,0 +1,46 @@
+"""Data sets by name, read from a folder that the user names or from `BRAINSIM_DATA`; nothing is ever downloaded."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .. import _checks
+from .digits import digits
+from .loader import Samples
+from .nmnist import nmnist_small
+
+FROM_FILES = {"nmnist_small": (nmnist_small, ("nmnist_small_train.npz", "nmnist_small_test.npz"))}
+BUILT_IN = {"digits": digits}
+
+
+def load(name: str, root: str | Path | None = None, split: str = "train", **options: Any) -> Samples:
+    """A data set by name.
+
+    Args:
+        name: "digits" (scikit-learn's, offline) or "nmnist_small" (event recordings).
+        root: Folder of the files, or one that has them in a folder called `name`. Default: the environment variable
+            `BRAINSIM_DATA`.
+        split: Part of the data: "train", "test", and "valid" where the set has one.
+        **options: What the set offers: `encode=` for arrays; `dt=` or `steps=` for event recordings.
+
+    Raises:
+        ValueError: An unknown name or split.
+        FileNotFoundError: Files that are not there; the message says where they were looked for.
+    """
+    _checks.choice("name", name, [*BUILT_IN, *FROM_FILES])
+    if name in BUILT_IN:
+        return BUILT_IN[name](split, **options)
+    read, files = FROM_FILES[name]
+    return read(_folder(name, files, root), split, **options)
+
+
+def _folder(name: str, files: tuple[str, ...], root: str | Path | None) -> Path:
+    """The folder that holds all the files of a set."""
+    given = root if root is not None else os.environ.get("BRAINSIM_DATA")
+    if not given:
+        raise FileNotFoundError(f"`root`: {name} needs {', '.join(files)}: give their folder, or set BRAINSIM_DATA.")
+    for folder in (Path(given) / name, Path(given)):
+        if all((folder / file).is_file() for file in files):
+            return folder
+    looked = ", ".join(str(Path(given) / name / file) for file in files)
+    raise FileNotFoundError(f"`root`: {name} is not there; looked for {looked}.")
