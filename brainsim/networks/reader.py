@@ -55,9 +55,9 @@ def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Con
     if owner in projections:
         return _of_connection(projections[owner], path, owner, variable)
     population = populations[owner]
-    source = isinstance(population, Source)
-    model = population if source else population.neuron
-    units, emits = {} if source else model.state_units(), model.emits
+    model = population if isinstance(population, Source) else population.neuron
+    units = {} if isinstance(model, Source) else model.state_units()
+    emits = model.emits
     if variable == emits:
         spiking = emits == "spikes"
         return Reader(
