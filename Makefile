@@ -1,0 +1,45 @@
+# make demo    a simulated and a trained network, in demo/       make test    everything that must hold
+# make dev     only the environment                              make slow    the tests that take more than ten seconds alone
+# Needs Python 3.11 or newer and PyPI; a C++ compiler makes it fast, without one the XLA path is used.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+RUN := $(VENV)/bin/
+INSTALLED := $(VENV)/installed
+CONTRACTS = $(shell find tests -name 'test_contract*.py')
+
+.PHONY: demo test dev lint type off slow clean
+
+demo: $(INSTALLED)
+	$(RUN)python -m brainsim demo --out demo
+
+test: lint type off
+	$(RUN)python -m pytest -n $(JOBS)
+
+dev: $(INSTALLED)
+
+lint: $(INSTALLED)
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+
+type: $(INSTALLED)
+	$(RUN)pyright --pythonpath $(RUN)python
+
+# the operators' and every model's contract once more, on the XLA path
+off: $(INSTALLED)
+	env -u BRAINSIM_REQUIRE_KERNELS BRAINSIM_KERNELS=off $(RUN)python -m pytest -q -n $(JOBS) tests/operators $(CONTRACTS)
+
+slow: $(INSTALLED)
+	$(RUN)python -m pytest -m slow
+
+$(INSTALLED): pyproject.toml $(wildcard kernels/*)
+	@$(PYTHON) -c 'import sys; sys.exit("brainsim needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)python -m pip install --quiet --disable-pip-version-check --editable '.[test,examples]'
+	@$(RUN)python -c 'from brainsim.bench.harness import operator_path; print("operators:", operator_path())'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo .pytest_cache .hypothesis .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
