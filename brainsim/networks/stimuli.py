@@ -1,6 +1,6 @@
 """What comes from outside, as a signal of time: one row per step for a population.
 
-    TimedArray:  x(t) = values[floor(t / every)]
+    TimedArray:  x(t) = values[min(floor(t / every), last)]
     OU:          x(t + dt) = mean + (x(t) - mean) exp(-dt/tau) + std sqrt(1 - exp(-2 dt/tau)) xi,   xi ~ N(0, 1)
 
 The Ornstein-Uhlenbeck update is exact for any dt (Gillespie, Phys. Rev. E 54 (1996) 2084); `std` is that of the
@@ -47,18 +47,14 @@ class Signal(eqx.Module):
         """The state after this step, and this step's row, which broadcasts to `moment.shape`."""
         raise TypeError(f"{type(self).__name__} does not define `row`.")
 
-    def length(self, dt: float) -> int | None:
-        """Number of steps the signal lasts from t = 0, or None if it never ends."""
-        del dt
-
 
 class TimedArray(Signal):
-    """Values held for `every` ms each.
+    """Values held for `every` ms each, the last one to the end of the run.
 
     Args:
         values: Array or quantity, `(time,)`, `(time, n)` or `(time, batch, n)`; gradients flow to it.
         every: How long each value is held (ms), a multiple of dt.
-        repeat: Whether to start again after the last value; otherwise running on is an error.
+        repeat: Whether to start again after the last value.
     """
 
     values: Any
@@ -76,15 +72,10 @@ class TimedArray(Signal):
         return TimedArray(array, every, self.repeat)
 
     def row(self, state: Array | None, moment: Moment) -> tuple[Array | None, Array]:
-        """The value at the start of the step; NaN past the end, which `simulate` refuses beforehand."""
+        """The value at the start of the step."""
         table = jnp.asarray(self.values, moment.dtype)
         index = moment.step // _checks.steps("every", self.every, moment.dt)
-        index = index % table.shape[0] if self.repeat else index
-        return state, jnp.take(table, index, axis=0, mode="fill", fill_value=jnp.nan)
-
-    def length(self, dt: float) -> int | None:
-        """Steps until the last value ends."""
-        return None if self.repeat else np.shape(self.values)[0] * _checks.steps("every", self.every, dt)
+        return state, jnp.take(table, index, axis=0, mode="wrap" if self.repeat else "clip")
 
 
 class OU(Signal):

@@ -109,17 +109,6 @@ def _agree(prepared: Inputs, steps: int | None) -> None:
             raise ValueError(f'`inputs["{path}"]`: has batch {row.shape[1]}, another input has {prepared.batch}.')
 
 
-def check_lengths(prepared: Inputs, dt: float, start: int, steps: int) -> None:
-    """Raise where a signal ends before step `start + steps`."""
-    for path, signal in prepared.signals.items():
-        length = signal.length(dt)
-        if length is not None and length < start + steps:
-            raise ValueError(
-                f'`inputs["{path}"]`: TimedArray ends at {length * dt:g} ms, the run at {(start + steps) * dt:g} ms: '
-                f"give more values or `repeat=True`."
-            )
-
-
 def begin(network: Network, prepared: Inputs, state: State) -> State:
     """The state with an entry for every signal that carries something from step to step."""
     held = dict(state.inputs)
@@ -136,7 +125,13 @@ def evaluate(
     """This step's rows of all inputs, and the state in which the signals have moved on."""
     held, x = dict(state.inputs), dict(rows)
     for path, signal in prepared.signals.items():
-        carried, x[path] = signal.row(held.get(path), _moment(network, path, state))
+        moment = _moment(network, path, state)
+        carried, x[path] = signal.row(held.get(path), moment)
+        if x[path].shape not in ((), moment.shape[-1:], moment.shape):
+            raise ValueError(
+                f'`inputs["{path}"]`: expected a value or an array of shape {moment.shape} in each step, '
+                f"got {x[path].shape}."
+            )
         if carried is not None:
             held[path] = carried
     return state.replace(inputs=held), x

@@ -10,7 +10,7 @@ from .._types import Array, State
 from ..networks import Network, Sequential
 from ..recording import Rate, Trace
 from .advance import advance
-from .inputs import check_lengths, known_step, prepare
+from .inputs import known_step, prepare
 from .records import Plan, chosen, make_plan, rates, reader_of
 
 
@@ -76,7 +76,6 @@ def _run_network(
         raise ValueError("`steps`: expected a number of steps (no input array tells it).")
     state = starting_state(network, prepared.batch, state, key)
     start = known_step(state) or 0
-    check_lengths(prepared, network.dt, start, steps)
     advanced = advance(network, state, prepared, plan, steps=steps, start=start, remat=remat)
     records = dict(advanced.records)
     for spec in plan.every_step:

@@ -20,7 +20,7 @@ from ..networks import Network, Population
 from ..recording import Rate, Recorder, Spec, Spikes, available_bytes, estimate_bytes, refuse
 from .advance import Advanced, advance
 from .blame import not_finite
-from .inputs import Inputs, check_finite, check_lengths, known_step, prepare
+from .inputs import Inputs, check_finite, known_step, prepare
 from .records import Plan, make_plan, reader_of
 from .run import starting_state
 from .traced import traced_result
@@ -85,7 +85,6 @@ def simulate(
     state = starting_state(model, batch or prepared.batch, state, key)
     start = known_step(state)
     assert start is not None
-    check_lengths(prepared, model.dt, start, steps)
     check_finite(prepared, model.dt)
     return _drive(model, state, prepared, plan, steps, start, to, chunk, progress, memory_limit)
 

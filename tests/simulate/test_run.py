@@ -146,12 +146,15 @@ class TestSignals:
         assert self.charge(bs.TimedArray([1.0, -1.0], 0.5 * ms, repeat=True), steps=10)[-1, 0] == pytest.approx(
             0, abs=1e-5
         )
-        with pytest.raises(
-            ValueError, match=r"TimedArray ends at 1 ms, the run at 4 ms: give more values or `repeat=True`"
-        ):
-            self.charge(bs.TimedArray([1.0], 1 * ms))
+        np.testing.assert_allclose(self.charge(bs.TimedArray([1.0, 2.0], 1 * ms))[-1], 0.5 * (2 * 1 + 6 * 2), rtol=1e-5)
         with pytest.raises(ValueError, match="`every` = 0.7 ms is not a multiple"):
             self.charge(bs.TimedArray([1.0], 0.7 * ms))
+
+    def test_rows_of_another_size(self):
+        with pytest.raises(ValueError, match=r'`inputs\["x"\]`: expected a value or an array of shape \(3,\) .* \(2,\)'):
+            self.charge(bs.TimedArray(np.ones((4, 2)), 1 * ms))
+        with pytest.raises(ValueError, match=r"got \(1,\)"):
+            self.charge(lambda t, key: jnp.ones(1))
 
     def test_gradient_flows_to_a_timed_array(self):
         def last(values):
