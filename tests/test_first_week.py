@@ -8,7 +8,7 @@ import optax
 
 import brainsim as bs
 from brainsim.networks.balanced import coba
-from brainsim.units import mV, ms, nS, pA
+from brainsim.units import ms, mV, nS, pA
 
 
 def test_f_i_curve_of_200_neurons_at_once():

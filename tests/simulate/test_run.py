@@ -151,7 +151,7 @@ class TestSignals:
             self.charge(bs.TimedArray([1.0], 0.7 * ms))
 
     def test_rows_of_another_size(self):
-        with pytest.raises(ValueError, match=r'`inputs\["x"\]`: expected a value or an array of shape \(3,\) .* \(2,\)'):
+        with pytest.raises(ValueError, match=r'`inputs\["x"\]`: expected a value or .* shape \(3,\) .* \(2,\)'):
             self.charge(bs.TimedArray(np.ones((4, 2)), 1 * ms))
         with pytest.raises(ValueError, match=r"got \(1,\)"):
             self.charge(lambda t, key: jnp.ones(1))
