@@ -61,10 +61,10 @@ def steps(name: str, value: float, dt: float) -> int:
     Raises:
         ValueError: `value` is negative or not a multiple of `dt`; nothing is ever rounded.
     """
+    if not value >= 0 or not np.isfinite(value):
+        raise ValueError(f"`{name}`: expected a time >= 0 ms, got {value:g} ms.")
     ratio = value / dt
     count = round(ratio)
-    if value < 0 or not np.isfinite(ratio):
-        raise ValueError(f"`{name}`: expected a time >= 0 ms, got {value:g} ms.")
     if abs(ratio - count) > 1e-6 * max(1.0, ratio):
         below, above = np.floor(ratio) * dt, np.ceil(ratio) * dt
         near = f"{above:g}" if below == 0 else f"{below:g} or {above:g}"

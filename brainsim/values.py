@@ -17,7 +17,13 @@ from ._types import Array, Context
 
 
 class Distribution:
-    """A law that a value slot is drawn from."""
+    """A law that a value slot is drawn from; its arguments all carry a unit, or none does (0 needs none)."""
+
+    def __post_init__(self):
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        bare = [name for name, value in given.items() if not units.is_quantity(value) and value != 0]
+        if bare and any(units.is_quantity(value) for value in given.values()):
+            raise ValueError(f"`{bare[0]}` of {self} has no unit, but another argument has one.")
 
     def stripped(self, name: str, unit: str) -> "Distribution":
         """The same law with plain numbers in the base unit `unit`."""
@@ -29,12 +35,8 @@ class Distribution:
 
 
 def _strip_all(law: Any, name: str, unit: str) -> Any:
-    fields = {f.name: getattr(law, f.name) for f in dataclasses.fields(law)}
-    given = {field: value for field, value in fields.items() if value is not None}
-    bare = [field for field, value in given.items() if not units.is_quantity(value) and value != 0]
-    if bare and any(units.is_quantity(value) for value in given.values()):
-        raise ValueError(f"`{name}`: `{bare[0]}` of {law} has no unit, but another argument has one.")
-    return type(law)(**{field: units.strip(name, value, unit) for field, value in given.items()})
+    given = {field.name: getattr(law, field.name) for field in dataclasses.fields(law)}
+    return type(law)(**{key: units.strip(name, value, unit) for key, value in given.items() if value is not None})
 
 
 @dataclasses.dataclass(frozen=True)

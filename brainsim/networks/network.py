@@ -245,7 +245,7 @@ class Network(eqx.Module):
         for path, connection in self.projections.items():
             low, high = connection.weight_bounds
             unit = connection.synapse.weight_unit
-            where = lambda m, p=path: m.projections[p].weight  # noqa: E731
+            where = lambda m, p=path: m.projections[p].weight
             known[f"{path}.weight"] = ParameterInfo(where, "weight", unit, low, high, trainable=True)
             known |= parameters_of(connection.synapse, path, lambda m, p=path: m.projections[p].synapse, dt=self.dt)
         return known

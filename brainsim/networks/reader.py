@@ -71,7 +71,7 @@ def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Con
             graded=spiking and model.graded,
         )
     if variable in units:
-        read = lambda state, emitted: getattr(state.populations[owner], variable)  # noqa: E731
+        read = lambda state, emitted: getattr(state.populations[owner], variable)
         return Reader(path, owner, variable, "state", units[variable], population.size, read)
     raise ValueError(f'record "{path}": {type(model).__name__} has {nearest(variable, [emits, *units])}.')
 
@@ -90,7 +90,7 @@ def _of_connection(connection: Connection, path: str, owner: str, variable: str)
             lambda state, emitted: weight.reshape(-1),
         )
     if variable in units:
-        read = lambda state, emitted: getattr(state.projections[owner], variable)  # noqa: E731
+        read = lambda state, emitted: getattr(state.projections[owner], variable)
         return Reader(path, owner, variable, "state", units[variable], connection.n_post, read)
     kind = type(connection.synapse).__name__
     raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, "weight"])}.')

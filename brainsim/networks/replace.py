@@ -40,5 +40,5 @@ def replace(model: Any, **changes: Any) -> Any:
 
 def _keep_parameters(fresh: Any, model: Any) -> Any:
     parameters = [info for info in fresh.parameters().values() if info.where(fresh) is not None]
-    where = lambda m: [info.where(m) for info in parameters]  # noqa: E731
+    where = lambda m: [info.where(m) for info in parameters]
     return eqx.tree_at(where, fresh, where(model)) if parameters else fresh

@@ -191,10 +191,10 @@ class Sequential(eqx.Module):
         layer, size = self.layers[index], math.prod(self.shapes[index + 1])
         if variable == layer.emission:
             kind = "spikes" if variable == "spikes" else "emitted"
-            read = lambda state, emitted: self._flat(owner, emitted[owner])  # noqa: E731
+            read = lambda state, emitted: self._flat(owner, emitted[owner])
             return Reader(path, owner, variable, kind, layer.emission_unit, size, read)
         if variable in (units := layer.state_units()):
-            read = lambda state, emitted: self._flat(owner, layer.read(state.layers[index], variable))  # noqa: E731
+            read = lambda state, emitted: self._flat(owner, layer.read(state.layers[index], variable))
             return Reader(path, owner, variable, "state", units[variable], size, read)
         raise ValueError(f'record "{path}": {layer!r} has {nearest(variable, [layer.emission, *units])}.')
 

@@ -112,8 +112,8 @@ def test_the_gradient_of_unroll_is_that_of_stepping(case):
         ys = run(eqx.combine(params, static), xs)
         return jnp.tensordot(weight, ys, 1).sum()
 
-    once = lambda layer, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[1]  # noqa: E731
-    each = lambda layer, xs: stepped(layer, state, xs, ())[1]  # noqa: E731
+    once = lambda layer, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[1]
+    each = lambda layer, xs: stepped(layer, state, xs, ())[1]
     grads = [jax.grad(value, argnums=(1, 2))(run, params, xs) for run in (once, each)]
     close(*grads, rtol=1e-4)
 

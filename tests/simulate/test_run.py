@@ -50,7 +50,7 @@ def test_two_halves_are_the_whole(spikes):
     first = bs.run(net, spikes[:13])
     second = bs.run(net, spikes[13:], state=first.state)
     np.testing.assert_array_equal(whole.out, jnp.concatenate([first.out, second.out]))
-    raw = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
+    raw = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
     for a, b in zip(jax.tree.leaves(whole.state), jax.tree.leaves(second.state), strict=True):
         np.testing.assert_array_equal(raw(a), raw(b))
 
@@ -116,7 +116,7 @@ def test_recomputation_changes_no_gradient(spikes, remat):
 
 def test_keys(spikes):
     net = bs.Network({"p": bs.Poisson(20, 100.0)}, dt=1 * ms, seed=2)
-    draw = lambda **k: np.asarray(bs.run(net, steps=50, record=["p.spikes"], **k).records["p.spikes"])  # noqa: E731
+    draw = lambda **k: np.asarray(bs.run(net, steps=50, record=["p.spikes"], **k).records["p.spikes"])
     np.testing.assert_array_equal(draw(), draw())
     assert np.any(draw() != draw(key=jax.random.key(1)))
     first = bs.run(net, steps=25)

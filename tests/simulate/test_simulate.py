@@ -29,7 +29,7 @@ RECORD = ["E.spikes", "ext.spikes", "I.v[:3]", bs.Trace("I->E.g", ids=[1, 4], ev
 
 
 def same_state(a, b):
-    raw = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x  # noqa: E731
+    raw = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
     return all(np.array_equal(raw(x), raw(y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 

@@ -86,7 +86,7 @@ def test_van_rossum_is_the_integral():
 def test_gradients_are_finite_differences(loss):
     y = SPIKES.astype(np.float64) if loss in (losses.mse, losses.van_rossum) else Y
     out = jnp.asarray(OUT, jnp.float64)
-    value = lambda x: loss(x, y, LENGTHS)  # noqa: E731
+    value = lambda x: loss(x, y, LENGTHS)
     slope, direction = jax.grad(value)(out), jnp.asarray(RNG.normal(size=OUT.shape))
     numeric = (value(out + 1e-6 * direction) - value(out - 1e-6 * direction)) / 2e-6
     assert jnp.vdot(slope, direction) == pytest.approx(float(numeric), rel=1e-6)
