@@ -99,7 +99,7 @@ def test_lengths_silence_what_comes_after(spikes):
         bs.run(net, spikes, lengths=jnp.ones(3))
 
 
-@pytest.mark.parametrize("remat", [None, 1, 7, 30, "auto"])
+@pytest.mark.parametrize("remat", [None, 1, 7, 12, 30, "auto"])
 def test_recomputation_changes_no_gradient(spikes, remat):
     import equinox as eqx
 
