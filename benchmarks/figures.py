@@ -36,8 +36,14 @@ def sentence(result: dict) -> str:
         return f"{result['wall_per_bio_s']:.3g} s per biological s ({rates}; {result['peak_rss_mb']:.0f} MB)"
     if result["workload"] == "train":
         return f"{1e3 * result['step_s']:.0f} ms, forward {1e3 * result['forward_s']:.0f} ms"
-    baseline = f"its XLA definition {result['us_baseline']:,.0f} us"
-    return f"{result['us']:,.0f} us a call, {result['ns_per_event']:.2g} ns an event; {baseline}"
+    ratio = result["us_baseline"] / result["us"]
+    baseline = f"its XLA path {milliseconds(result['us_baseline'])}, {ratio:,.{0 if ratio > 100 else 1}f}x"
+    return f"{milliseconds(result['us'])} a call, {result['ns_per_event']:.2g} ns an event; {baseline}"
+
+
+def milliseconds(us: float) -> str:
+    """A time for reading."""
+    return f"{us / 1e3:.3g} ms"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Times one operator against its XLA definition, on dyadic data so that the two results must be equal bit for bit.
+"""Times one operator against its XLA path, on dyadic data so that the two results must be equal bit for bit.
 
     ns_per_event = 1000 us / events,    events = synapses (or weights) of the neurons that spike in one call
 
@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, event_dense_outer
-from ..operators._trilinear import push_definition
+from ..operators._trilinear import push_events
 from ..operators.delay_ring import take_definition
 from .harness import Timing, check, result, time_calls
 
@@ -31,10 +31,10 @@ MAX_CALLS = 2_000
 
 @dataclass(frozen=True)
 class Case:
-    """An operator and its definition, `step(data, state, call) -> (state, result)`, and events a call."""
+    """An operator and its XLA path, `step(data, state, call) -> (state, result)`, and events a call."""
 
     operator: Step
-    definition: Step
+    portable: Step
     data: Any
     state: Any
     events: int
@@ -72,11 +72,9 @@ def measure(
     case = CASES[name](n, fan_out, fraction, np.random.default_rng(seed), np.dtype(dtype or jnp.zeros(()).dtype))
     wrong = _differences(case)
     if wrong:
-        raise AssertionError(
-            f"{name}: {wrong} values differ between the operator and its definition; nothing was timed."
-        )
+        raise AssertionError(f"{name}: {wrong} values differ between the operator and its XLA path; nothing was timed.")
     timing, calls = _time(case.operator, case, repeats, warmup)
-    baseline, baseline_calls = _time(case.definition, case, min(repeats, 3), warmup)
+    baseline, baseline_calls = _time(case.portable, case, min(repeats, 3), warmup)
     us, us_baseline = 1e6 * timing.median / calls, 1e6 * baseline.median / baseline_calls
     arguments = {"name": name, "n": n, "fan_out": fan_out, "fraction": fraction, "seed": seed, "repeats": repeats}
     return result(
@@ -110,7 +108,7 @@ def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], An
 
 def _differences(case: Case) -> int:
     """Values that differ after two calls."""
-    runs = (_loop(step, 2, keep=True) for step in (case.operator, case.definition))
+    runs = (_loop(step, 2, keep=True) for step in (case.operator, case.portable))
     found, expected = (jax.tree.leaves(run(case.data, case.state)) for run in runs)
     return int(sum(np.sum(np.asarray(a) != np.asarray(b)) for a, b in zip(found, expected, strict=True)))
 
@@ -150,13 +148,13 @@ def _csr(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype:
         indices, indptr, weight, spikes = data
         return csr_push(acc, weight, indices, indptr, spikes[k % PATTERNS], is_sorted=True), None
 
-    def definition(data: Any, acc: Array, k: Array) -> Any:
+    def portable(data: Any, acc: Array, k: Array) -> Any:
         indices, indptr, weight, spikes = data
         args = (acc, weight[None, None], indices, indptr, zero, spikes[k % PATTERNS], zero)
-        return push_definition(*args, is_ring=False, is_sorted=True), None
+        return push_events(*args, is_ring=False, is_sorted=True), None
 
     data = (indices, indptr, jnp.asarray(0.625, dtype), spikes)
-    return Case(operator, definition, data, jnp.zeros(n, dtype), events)
+    return Case(operator, portable, data, jnp.zeros(n, dtype), events)
 
 
 def _delay_ring(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
@@ -171,15 +169,15 @@ def _delay_ring(n: int, fan_out: int, fraction: float, rng: np.random.Generator,
             step + 1,
         ), arrivals
 
-    def definition(data: Any, state: tuple[Array, Array], k: Array) -> Any:
+    def portable(data: Any, state: tuple[Array, Array], k: Array) -> Any:
         (ring, step), (indices, indptr, weight, delays, spikes) = state, data
         arrivals, ring = take_definition(ring, step[None])
         args = (ring, weight[None], indices, indptr, delays, spikes[k % PATTERNS], step[None])
-        return (push_definition(*args, is_ring=True, is_sorted=True), step + 1), arrivals
+        return (push_events(*args, is_ring=True, is_sorted=True), step + 1), arrivals
 
     delays = jnp.asarray(rng.integers(1, SLOTS + 1, indices.shape, dtype=np.int32))
     data = (indices, indptr, _dyadic(rng, indices.shape, dtype), delays, spikes)
-    return Case(operator, definition, data, (jnp.zeros((SLOTS, n), dtype), jnp.int32(0)), events)
+    return Case(operator, portable, data, (jnp.zeros((SLOTS, n), dtype), jnp.int32(0)), events)
 
 
 def _chained(product: Callable[[Array, Array], Array]) -> Step:

@@ -21,13 +21,13 @@ Rule = Callable[..., Any]
 
 
 def attach(
-    primitive: Primitive, *, shape: Rule, definition: Rule, native: Rule, jvp: Rule, transpose: Rule, batch: Rule
+    primitive: Primitive, *, shape: Rule, portable: Rule, native: Rule, jvp: Rule, transpose: Rule, batch: Rule
 ) -> None:
-    """Attach all rules; `definition` lowers everywhere, `native` on the CPU where the kernels are in use."""
+    """Attach all rules; `portable` (XLA) lowers everywhere, `native` on the CPU where the kernels are in use."""
     several = primitive.multiple_results
     primitive.def_abstract_eval(shape)
     primitive.def_impl(partial(xla.apply_primitive, primitive))
-    mlir.register_lowering(primitive, mlir.lower_fun(definition, multiple_results=several))
+    mlir.register_lowering(primitive, mlir.lower_fun(portable, multiple_results=several))
     if _kernels.WHY_XLA is None:
         mlir.register_lowering(primitive, mlir.lower_fun(native, multiple_results=several), platform="cpu")
     ad.primitive_jvps[primitive] = jvp

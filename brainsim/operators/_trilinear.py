@@ -28,7 +28,10 @@ pull_p = Primitive("csr_pull")  # weight, indices, indptr, delays, ct, step -> s
 outer_p = Primitive("csr_outer")  # spikes, indices, indptr, delays, ct, step -> weight, ct
 pull_p.multiple_results = outer_p.multiple_results = True
 
-# The XLA definitions: what the operators mean on every backend.
+# The definitions: what the operators mean, and how XLA runs them where no kernel does (push: `push_events`).
+
+
+CHUNK = 1024  # synapses that `push_events` takes at once
 
 
 def _pre(indptr: Array, nnz: int) -> Array:
@@ -66,6 +69,42 @@ def push_definition(
     def member(ring: Array, weight: Array, spikes: Array, step: Array) -> Array:
         slots = _slots(step, delays, ring.shape[0], indices.size)
         return ring.at[slots, indices].add(weight * spikes[pre])
+
+    spikes = spikes.reshape(rows, spikes.shape[-1])
+    return jax.vmap(member)(rings, per_row(weight, rows), spikes, per_row(step, rows)).reshape(acc.shape)
+
+
+def push_events(
+    acc: Array,
+    weight: Array,
+    indices: Array,
+    indptr: Array,
+    delays: Array,
+    spikes: Array,
+    step: Array,
+    *,
+    is_ring: bool,
+    is_sorted: bool,
+) -> Array:
+    """`push_definition` in chunks of the synapses whose spike is not 0: what XLA runs where no kernel does."""
+    rings, nnz = _rings(acc, is_ring), indices.size
+    rows, chunk = rings.shape[0], min(CHUNK, nnz)
+    if nnz == 0:
+        return acc
+
+    def member(ring: Array, weight: Array, spikes: Array, step: Array) -> Array:
+        ends = jnp.cumsum(jnp.where(spikes != 0, jnp.diff(indptr), 0), dtype=jnp.int32)
+
+        def add(part: Array, ring: Array) -> Array:
+            event = part * chunk + jnp.arange(chunk, dtype=jnp.int32)
+            row = jnp.minimum(jnp.searchsorted(ends, event, side="right"), ends.size - 1).astype(jnp.int32)
+            at = jnp.where(event < ends[-1], jnp.take(indptr, row + 1) - ends[row] + event, nnz)
+            value = jnp.take(weight, at, mode="clip") * spikes[row]
+            slot = (step + jnp.take(delays, at, mode="clip")) % ring.shape[0]
+            target = jnp.take(indices, at, mode="fill", fill_value=ring.shape[1])
+            return ring.at[slot, target].add(value, mode="drop")
+
+        return jax.lax.fori_loop(0, (ends[-1] + chunk - 1) // chunk, add, ring)
 
     spikes = spikes.reshape(rows, spikes.shape[-1])
     return jax.vmap(member)(rings, per_row(weight, rows), spikes, per_row(step, rows)).reshape(acc.shape)
@@ -288,7 +327,7 @@ def _batch(primitive: Primitive, definition: Any, rows: tuple[int, ...], groups:
 attach(
     push_p,
     shape=_push_shape,
-    definition=push_definition,
+    portable=push_events,
     native=_push_native,
     jvp=_push_jvp,
     transpose=_push_transpose,
@@ -297,7 +336,7 @@ attach(
 attach(
     pull_p,
     shape=_pull_shape,
-    definition=pull_definition,
+    portable=pull_definition,
     native=_pull_native,
     jvp=_reader_jvp(pull_p),
     transpose=_pull_transpose,
@@ -306,7 +345,7 @@ attach(
 attach(
     outer_p,
     shape=_outer_shape,
-    definition=outer_definition,
+    portable=outer_definition,
     native=_outer_native,
     jvp=_reader_jvp(outer_p),
     transpose=_outer_transpose,

@@ -168,7 +168,7 @@ def _put_batch(args: Any, dims: Any) -> Any:
 attach(
     take_p,
     shape=_take_shape,
-    definition=take_definition,
+    portable=take_definition,
     native=_take_native,
     jvp=_take_jvp,
     transpose=_take_transpose,
@@ -177,7 +177,7 @@ attach(
 attach(
     put_p,
     shape=_put_shape,
-    definition=put_definition,
+    portable=put_definition,
     native=_put_native,
     jvp=_put_jvp,
     transpose=_put_transpose,

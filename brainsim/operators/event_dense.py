@@ -184,7 +184,7 @@ def _outer_batch(args: Any, dims: Any, *, groups: int) -> Any:
 attach(
     dense_p,
     shape=_dense_shape,
-    definition=dense_definition,
+    portable=dense_definition,
     native=_dense_native,
     jvp=multilinear_jvp(dense_p, (0, 1)),
     transpose=_dense_transpose,
@@ -193,7 +193,7 @@ attach(
 attach(
     outer_p,
     shape=_outer_shape,
-    definition=outer_definition,
+    portable=outer_definition,
     native=_outer_native,
     jvp=multilinear_jvp(outer_p, (0, 1)),
     transpose=_outer_transpose,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from brainsim.operators import csr_outer, csr_pull, csr_push
-from brainsim.operators._trilinear import outer_definition, pull_definition, push_definition
+from brainsim.operators._trilinear import outer_definition, pull_definition, push_definition, push_events
 
 SIZES = [(1, 1, 0), (1, 1, 1), (5, 3, 0), (5, 3, 8), (3, 7, 20), (130, 40, 900), (0, 3, 0)]  # n_pre, n_post, synapses
 ZERO = np.zeros(1, np.int32)
@@ -26,16 +26,17 @@ def public(acc, weight, indices, indptr, spikes, ct):
     return pushed, csr_pull(weight, indices, indptr, ct), outer
 
 
-def definition(acc, weight, indices, indptr, spikes, ct):
+def definition(acc, weight, indices, indptr, spikes, ct, push=push_definition):
     """The three XLA definitions."""
     row = weight.reshape(1, -1)
-    pushed = push_definition(acc, row, indices, indptr, ZERO, spikes, ZERO, **PLAIN)
+    pushed = push(acc, row, indices, indptr, ZERO, spikes, ZERO, **PLAIN)
     pulled, _ = pull_definition(row, indices, indptr, ZERO, ct, ZERO, **PLAIN)
     outer, _ = outer_definition(spikes, indices, indptr, ZERO, ct, ZERO, groups=1, n_weights=row.size, **PLAIN)
     return pushed, pulled, outer.reshape(weight.shape)
 
 
 PATHS = {"public": jax.jit(public), "definition": jax.jit(definition)}
+PATHS["events"] = jax.jit(partial(definition, push=push_events))
 
 
 def dense(acc, weight, indices, indptr, spikes, ct):

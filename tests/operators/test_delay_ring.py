@@ -1,6 +1,7 @@
 """`delay_ring` against an event list in float64, its derivatives, and that a scan holds no copy of the ring."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from brainsim.operators import delay_ring_push, delay_ring_take
-from brainsim.operators._trilinear import push_definition
+from brainsim.operators._trilinear import push_definition, push_events
 from brainsim.operators.delay_ring import put_definition, put_p, take_definition
 
 FAULT = (jax.errors.JaxRuntimeError, ValueError)  # which of the two depends on whether JAX waited for the result
@@ -19,12 +20,13 @@ SLOTS = 5
 SIZES = [(1, 1, 0), (4, 1, 3), (6, 5, 30)]  # n_pre, n_post, synapses
 
 
-def push_by_definition(ring, weight, indices, indptr, delays, spikes, step):
+def push_by_definition(ring, weight, indices, indptr, delays, spikes, step, push=push_definition):
     args = (ring, weight.reshape(1, -1), indices, indptr, delays.reshape(-1), spikes, step[None])
-    return push_definition(*args, is_ring=True, is_sorted=False)
+    return push(*args, is_ring=True, is_sorted=False)
 
 
 PUSH = {"public": jax.jit(delay_ring_push), "definition": jax.jit(push_by_definition)}
+PUSH["events"] = jax.jit(partial(push_by_definition, push=push_events))
 
 
 def network(seed, size, shared_weight, shared_delay, batch):
