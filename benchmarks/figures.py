@@ -4,12 +4,14 @@ python benchmarks/figures.py results/       writes one JSON file a row; rows alr
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROWS = {
     "COBA, 4,000 neurons": ["coba", "--neurons", "4000"],
+    "the same without kernels (`BRAINSIM_KERNELS=off`)": ["coba", "--neurons", "4000", "--repeats", "3"],
     "COBA, 40,000 neurons": ["coba", "--neurons", "40000"],
     "COBA, 400,000 neurons, 32 million synapses": ["coba", "--neurons", "400000", "--repeats", "3"],
     "training step, 700-256-20": ["train", "--net", "ff256"],
@@ -21,11 +23,11 @@ ROWS = {
 }
 
 
-def measure(words: list[str], file: Path) -> dict:
+def measure(words: list[str], file: Path, kernels: str) -> dict:
     """The result of one command, from its file where that is there already."""
     if not file.exists():
         command = [sys.executable, "-m", "brainsim", "bench", *words, "--threads", "1", "--json", str(file)]
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, env={**os.environ, "BRAINSIM_KERNELS": kernels})
     return json.loads(file.read_text())
 
 
@@ -52,9 +54,11 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print("| what | figure | `python -m brainsim bench ... --threads 1` |\n|---|---|---|")
     for name, words in ROWS.items():
-        result = measure(words, folder / f"{'_'.join(words).replace('--', '')}.json")
-        path = "" if result["kernels"] == "ffi" else ", without kernels"
-        print(f"| {name} | {sentence(result)}{path} | `{' '.join(words)}` |", flush=True)
+        kernels = "off" if "without kernels" in name else "on"
+        result = measure(words, folder / f"{'_'.join(words).replace('--', '')}_{kernels}.json", kernels)
+        if (result["kernels"] == "ffi") != (kernels == "on"):
+            raise SystemExit(f"{name}: {result['kernels_why']}")
+        print(f"| {name} | {sentence(result)} | `{' '.join(words)}` |", flush=True)
     print(f"\n{result['cpu_model']}, {result['isa']}, jax {result['versions']['jax']}, commit {result['commit']}.")
 
 
