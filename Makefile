@@ -32,6 +32,7 @@ off: $(INSTALLED)
 
 slow: $(INSTALLED)
 	$(RUN)python -m pytest -m slow
+	BRAINSIM_ISA=baseline $(RUN)python -m pytest -q tests/operators/test_csr.py tests/operators/test_delay_ring.py tests/operators/test_event_dense.py
 
 $(INSTALLED): pyproject.toml $(wildcard kernels/*)
 	@$(PYTHON) -c 'import sys; sys.exit("brainsim needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
