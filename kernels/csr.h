@@ -1,5 +1,5 @@
 // The trilinear form T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)] over the synapses k of a CSR matrix, and its
-// three partial derivatives: CsrPush (to c), CsrPull (to s), CsrOuter (to w). Without delays L = 1.
+// partial derivatives to s (CsrPull) and to w (CsrOuter); that to c is in push.h. Without delays L = 1.
 //
 // Every index, offset and delay that is followed is checked first. Each output entry is summed in one fixed order, whatever range
 // of outputs a call is asked for, so a split over threads changes no bit.
@@ -22,8 +22,9 @@ struct Csr {
 
 namespace BS_ISA {
 
-inline constexpr int64_t kAhead = 8;  // rows whose indices are prefetched ahead
-inline constexpr int64_t kPrefetchLimit = 512;  // synapses of such a row
+inline constexpr int64_t kAhead = 8;            // rows whose synapses are prefetched ahead
+inline constexpr int64_t kPrefetchLines = 4;    // of every such row
+inline constexpr int64_t kPrefetchLimit = 512;  // synapses of a long one
 
 inline bool AllWithin(const int32_t* values, int64_t n, int32_t low, uint32_t span) {
   uint32_t bad = 0;
@@ -65,56 +66,21 @@ inline int64_t SlotOffset(const Csr& m, int64_t step, int32_t delay) {
   return (slot >= m.n_slots ? slot - m.n_slots : slot) * m.n_post;
 }
 
-inline void PrefetchRow(const Csr& m, const void* weight, size_t item, int64_t i) {
-  const int64_t begin = m.indptr[i], end = std::min<int64_t>(m.indptr[i + 1], begin + kPrefetchLimit);
-  for (int64_t k = begin; k < end; k += 16) {
-    __builtin_prefetch(m.indices + k);
-    if (m.delay_each) __builtin_prefetch(m.delays + k);
-    if (m.weight_each) __builtin_prefetch(static_cast<const char*>(weight) + k * item);
-  }
-}
-
-template <class T, bool kWeightEach, bool kDelayEach>
-inline void PushRow(const Csr& m, const T* weight, T spike, int64_t step, int64_t begin, int64_t end, T* out) {
-  const T shared = kWeightEach ? T(0) : weight[0] * spike;
-  T* slot = kDelayEach ? out : out + SlotOffset(m, step, m.delays[0]);
-  for (int64_t k = begin; k < end; ++k) {
-    T* target = (kDelayEach ? out + SlotOffset(m, step, m.delays[k]) : slot) + m.indices[k];
-    *target += kWeightEach ? weight[k] * spike : shared;
-  }
-}
-
-// out (L, n_post) += s W for targets [lo, hi) and the rows in `active`; a proper part of the targets needs sorted rows.
-template <class T, bool kWeightEach, bool kDelayEach>
-Fault PushRows(const Csr& m, const T* weight, const T* spikes, const int32_t* active, int64_t n_active, int64_t step, int64_t lo,
-               int64_t hi, T* out) {
-  const bool part = lo > 0 || hi < m.n_post;
-  for (int64_t a = 0; a < n_active; ++a) {
-    if (a + kAhead < n_active) PrefetchRow(m, weight, sizeof(T), active[a + kAhead]);
-    int64_t begin, end;
-    if (Fault f = RowBounds(m, active[a], 0, m.nnz, &begin, &end)) return f;
-    if (part) {
-      const int32_t *first = m.indices + begin, *last = m.indices + end;
-      if (lo > 0) begin = std::lower_bound(first, last, int32_t(lo)) - m.indices;
-      if (hi < m.n_post) end = std::lower_bound(first, last, int32_t(hi)) - m.indices;
-    }
-    if (Fault f = CheckSynapses(m, begin, end, lo, hi)) {
-      if (part && std::strcmp(f.array, "indices") == 0 && f.value >= 0 && f.value < m.n_post)
-        f.note = " (the row does not ascend, though is_sorted says so)";
-      return f;
-    }
-    PushRow<T, kWeightEach, kDelayEach>(m, weight, spikes[active[a]], step, begin, end, out);
-  }
-  return {};
+// The lines of values [begin, end), the first few without a branch: rows have about one length, and a loop's end is hard to foresee.
+template <class V>
+BS_INLINE void PrefetchRange(const V* values, int64_t begin, int64_t end) {
+  constexpr int64_t kPerLine = 64 / sizeof(V);
+  for (int64_t line = 0; line < kPrefetchLines; ++line) __builtin_prefetch(values + std::min(begin + line * kPerLine, end - 1));
+  for (int64_t k = begin + kPrefetchLines * kPerLine; k < std::min(end, begin + kPrefetchLimit); k += kPerLine)
+    __builtin_prefetch(values + k);
 }
 
 template <class T>
-Fault CsrPush(const Csr& m, const T* weight, const T* spikes, const int32_t* active, int64_t n_active, int64_t step, int64_t lo,
-              int64_t hi, T* out) {
-  if (Fault f = CheckSharedDelay(m)) return f;
-  const auto rows = m.weight_each ? (m.delay_each ? PushRows<T, true, true> : PushRows<T, true, false>)
-                                  : (m.delay_each ? PushRows<T, false, true> : PushRows<T, false, false>);
-  return rows(m, weight, spikes, active, n_active, step, lo, hi, out);
+BS_INLINE void PrefetchRow(const Csr& m, const T* each, int64_t i) {
+  const int64_t begin = m.indptr[i], end = m.indptr[i + 1];
+  PrefetchRange(m.indices, begin, end);
+  PrefetchRange(each, begin, end);
+  if (m.delay_each) PrefetchRange(m.delays, begin, end);
 }
 
 // sum_k w_k c[slot_k, post_k] over synapses [begin, end), without the weight where it is shared; lanes first, then a fixed tree.
@@ -162,7 +128,7 @@ template <class T, bool kDelayEach>
 Fault OuterEachRows(const Csr& m, const T* spikes, const int32_t* active, int64_t n_active, const T* ct, int64_t step, int64_t first,
                     int64_t last, T* out) {
   for (int64_t a = 0; a < n_active; ++a) {
-    if (a + kAhead < n_active) PrefetchRow(m, out, sizeof(T), active[a + kAhead]);
+    if (a + kAhead < n_active) PrefetchRow(m, out, active[a + kAhead]);
     int64_t begin, end;
     if (Fault f = RowBounds(m, active[a], first, last, &begin, &end)) return f;
     if (Fault f = CheckSynapses(m, begin, end, 0, m.n_post)) return f;

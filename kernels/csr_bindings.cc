@@ -4,6 +4,7 @@
 #include "bindings.h"
 #include "csr.h"
 #include "delay_ring.h"
+#include "push.h"
 
 namespace brainsim {
 namespace {
@@ -65,7 +66,7 @@ Fault Push(ffi::ThreadPool& threads, const Problem& p, const T* weight, const T*
   const Csr& m = p.m;
   const int64_t n_weights = m.weight_each ? m.nnz : 1;
   const auto member = [&](int64_t b, const int32_t* active, int64_t n_active, int64_t lo, int64_t hi) {
-    return loops.csr_push(m, weight + p.GroupOf(b) * n_weights, spikes + b * m.n_pre, active, n_active, p.StepOf(b), lo, hi,
+    return loops.csr_push(m, weight + p.GroupOf(b) * n_weights, {active, n_active, spikes + b * m.n_pre}, p.StepOf(b), {lo, hi, nullptr},
                           out + b * p.RingSize());
   };
   if (p.batch == 1) {

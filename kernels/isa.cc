@@ -1,6 +1,9 @@
 // Compiled once per instruction set, with -DBS_ISA=avx512|avx2|baseline and that set's flags.
+#include "bits.h"
 #include "csr.h"
 #include "event_dense.h"
+#include "push.h"
+#include "sum.h"
 #include "table.h"
 
 #define BS_JOIN_(a, b) a##b
@@ -13,10 +16,11 @@ namespace brainsim {
 template <class T>
 constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
-  return {NonZero<T>, CsrPush<T>, CsrPull<T>, CsrOuterEach<T>, CsrOuterShared<T>, EventDense<T>, EventDenseOuter<T>};
+  return {NonZero<T>, SumRow<T>, CsrPush<T>, CsrPull<T>, CsrOuterEach<T>, CsrOuterShared<T>, EventDense<T>, EventDenseOuter<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);
-const Table BS_JOIN(kTable_, BS_ISA) = {BS_TEXT(BS_ISA), MakeLoops<float>(), MakeLoops<double>()};
+const Table BS_JOIN(kTable_, BS_ISA) = {BS_TEXT(BS_ISA), MakeLoops<float>(), MakeLoops<double>(),
+                                             BS_ISA::CountBits, BS_ISA::ListBits};
 
 }  // namespace brainsim

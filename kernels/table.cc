@@ -13,7 +13,7 @@ struct Choice {
 };
 
 Choice Choose() {
-  bool avx512 = false, avx2 = false;
+  [[maybe_unused]] bool avx512 = false, avx2 = false;
 #if defined(BS_X86)
   __builtin_cpu_init();
   avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

@@ -7,11 +7,15 @@
 namespace brainsim {
 
 struct Csr;
+struct Targets;
+template <class T>
+struct Events;
 
 template <class T>
 struct Loops {
   int64_t (*non_zero)(const T*, int64_t, int32_t*);
-  Fault (*csr_push)(const Csr&, const T*, const T*, const int32_t*, int64_t, int64_t, int64_t, int64_t, T*);
+  T (*sum_row)(const T*, int64_t);
+  Fault (*csr_push)(const Csr&, const T*, const Events<T>&, int64_t, const Targets&, T*);
   Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
@@ -23,6 +27,8 @@ struct Table {
   const char* isa;
   Loops<float> f32;
   Loops<double> f64;
+  int64_t (*count_bits)(const uint8_t*, int64_t);
+  int64_t (*list_bits)(const uint8_t*, int64_t, int32_t*);
   template <class T>
   const Loops<T>& of() const {
     if constexpr (sizeof(T) == sizeof(float)) return f32;

@@ -12,6 +12,9 @@
 #define BS_ISA baseline
 #endif
 
+// For functions that only prefetch: gcc takes one that it does not inline early for a function without effect, and drops the call.
+#define BS_INLINE inline __attribute__((always_inline))
+
 namespace brainsim::BS_ISA {
 
 template <class T>

@@ -1,4 +1,4 @@
-"""What every test shares: strict dtypes, a float64 fixture, and the folder of real recordings."""
+"""What tests share: strict dtypes, a float64 fixture, the folder of real recordings, a mark for native kernels."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,10 +9,22 @@ import matplotlib
 import pytest
 from hypothesis import settings
 
+from brainsim._native import WHY_XLA
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 matplotlib.use("Agg")
 settings.register_profile("brainsim", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("brainsim")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kernels: needs the native kernels")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("kernels") and WHY_XLA is not None:
+            item.add_marker(pytest.mark.skip(reason=f"needs the native kernels: {WHY_XLA}"))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """How a spike crosses: event-driven products as JAX primitives, on native CPU kernels or on XLA."""
 
-from ._kernels import WHY_XLA as WHY_XLA
-from ._kernels import status as status
+from .._native import WHY_XLA as WHY_XLA
+from .._native import status as status
 from .csr import csr_outer as csr_outer
 from .csr import csr_pull as csr_pull
 from .csr import csr_push as csr_push

@@ -15,7 +15,7 @@ from jax import Array
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir, xla
 
-from . import _kernels
+from .. import _native
 
 Rule = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def attach(
     primitive.def_abstract_eval(shape)
     primitive.def_impl(partial(xla.apply_primitive, primitive))
     mlir.register_lowering(primitive, mlir.lower_fun(portable, multiple_results=several))
-    if _kernels.WHY_XLA is None:
+    if _native.WHY_XLA is None:
         mlir.register_lowering(primitive, mlir.lower_fun(native, multiple_results=several), platform="cpu")
     ad.primitive_jvps[primitive] = jvp
     ad.primitive_transposes[primitive] = transpose

@@ -1,4 +1,4 @@
-"""The loops of `kernels/` alone, without XLA or Python, under sanitizers with random and hostile input."""
+"""`kernels/` alone, without XLA or Python, under sanitizers, with random and hostile input: loops, then programs."""
 
 import shutil
 import subprocess
@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
-DRIVER = Path(__file__).with_name("driver.cc")
 COMPILER = shutil.which("g++") or shutil.which("clang++")
+NEEDS = {"loops": [], "programs": ["executor", "decode", "registry", "table", "isa"]}
 
 
-def build(folder: Path, sanitizers: str) -> Path:
-    """The driver under `sanitizers`; the test is skipped where the compiler has no such run-time library."""
+def build(folder: Path, driver: str, sanitizers: str) -> Path:
+    """A driver under `sanitizers`; the test is skipped where the compiler has no such run-time library."""
     if COMPILER is None:
         pytest.skip("needs a C++ compiler")
-    program = folder / "driver"
+    program = folder / driver
     flags = ["-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Wno-psabi", "-ffp-contract=off", "-pthread"]
     sanitize = [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
     probe = subprocess.run(
@@ -23,7 +23,8 @@ def build(folder: Path, sanitizers: str) -> Path:
     )
     if probe.returncode != 0:
         pytest.skip(f"{COMPILER} cannot link -fsanitize={sanitizers}")
-    command = [COMPILER, *flags, *sanitize, f"-I{KERNELS}", DRIVER, "-o", program]
+    sources = [Path(__file__).with_name(f"{driver}.cc"), *(KERNELS / f"{name}.cc" for name in NEEDS[driver])]
+    command = [COMPILER, *flags, *sanitize, f"-I{KERNELS}", *sources, "-o", program]
     built = subprocess.run(command, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     assert "warning" not in built.stderr
@@ -32,7 +33,8 @@ def build(folder: Path, sanitizers: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
-def test_loops_under_sanitizers(tmp_path, sanitizers):
-    run = subprocess.run([build(tmp_path, sanitizers)], capture_output=True, text=True, timeout=300)
+@pytest.mark.parametrize("driver", sorted(NEEDS))
+def test_under_sanitizers(tmp_path, driver, sanitizers):
+    run = subprocess.run([build(tmp_path, driver, sanitizers)], capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout == "all loops agree\n"
+    assert run.stdout == f"all {driver} agree\n"

@@ -7,7 +7,11 @@
 #include "csr.h"
 #include "delay_ring.h"
 #include "event_dense.h"
+#include "bits.h"
+#include "gather.h"
 #include "parallel.h"
+#include "push.h"
+#include "sum.h"
 
 using namespace brainsim;
 using namespace brainsim::BS_ISA;
@@ -62,9 +66,17 @@ int RunCsr(const Network<T>& net, bool compare) {
   double shared = 0;
   int faults = 0;
   const int64_t cut = Below(net.n_post + 1);
-  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, 0, net.n_post, whole.data()));
-  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, 0, cut, parts.data()));
-  faults += bool(CsrPush(m, w, s, active.data(), n_active, net.step, cut, net.n_post, parts.data()));
+  const Events<T> events{active.data(), n_active, s};
+  faults += bool(CsrPush(m, w, events, net.step, {0, net.n_post, nullptr}, whole.data()));
+  faults += bool(CsrPush(m, w, events, net.step, {0, cut, nullptr}, parts.data()));
+  faults += bool(CsrPush(m, w, events, net.step, {cut, net.n_post, nullptr}, parts.data()));
+  std::vector<std::atomic<uint64_t>> spans(size_t(net.n_pre));
+  for (int round = 0; round < 2; ++round) {  // the second follows what the first remembered
+    std::vector<T> remembered(net.ct.size());
+    faults += bool(CsrPush(m, w, events, net.step, {cut, net.n_post, spans.data()}, remembered.data()));
+    faults += bool(CsrPush(m, w, events, net.step, {0, cut, nullptr}, remembered.data()));
+    Require(faults > 0 || remembered == whole, "a remembered row differs");
+  }
   faults += bool(CsrPull(m, w, c, net.step, 0, net.n_pre, pulled.data()));
   faults += bool(CsrOuterEach(m, s, active.data(), n_active, c, net.step, 0, net.nnz, outer.data()));
   faults += bool(CsrOuterShared(m, s, active.data(), n_active, c, net.step, &shared));
@@ -108,10 +120,11 @@ void Unsorted() {
   const std::vector<float> one{1};
   std::vector<float> out(4);
   const Csr m{indices.data(), indptr.data(), delays.data(), 1, 2, 4, 1, false, false, true};
-  Require(!CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 0, 4, out.data()), "the whole needs no order");
-  const Fault low = CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 0, 2, out.data());
-  const Fault high = CsrPush(m, one.data(), one.data(), active.data(), 1, 0, 2, 4, out.data());
-  Require(bool(low) != bool(high) && *(low ? low : high).note, "a part needs ascending rows");
+  const Events<float> events{active.data(), 1, nullptr};
+  Require(!CsrPush(m, one.data(), events, 0, {0, 4, nullptr}, out.data()), "the whole needs no order");
+  const Fault low = CsrPush(m, one.data(), events, 0, {0, 2, nullptr}, out.data());
+  const Fault high = CsrPush(m, one.data(), events, 0, {2, 4, nullptr}, out.data());
+  Require((low && *low.note) || (high && *high.note), "a part needs ascending rows");
 }
 
 template <class T>
@@ -145,6 +158,30 @@ void Ring() {
   Require(ring == std::vector<float>{1, 2, 0, 0, 3, 4}, "put");
 }
 
+void Bits() {
+  for (int64_t n = 0; n < 300; n += 7) {
+    std::vector<uint8_t> bits(size_t((n + 63) / 64 * 8));
+    for (uint8_t& b : bits) b = uint8_t(Below(256)) & uint8_t(Below(256));  // those past the end do not count
+    std::vector<int32_t> ids(size_t(n + 1)), expected;
+    for (int64_t e = 0; e < n; ++e)
+      if (bits[size_t(e / 8)] >> (e % 8) & 1) expected.push_back(int32_t(e));
+    ids.resize(size_t(ListBits(bits.data(), n, ids.data())));
+    Require(ids == expected && CountBits(bits.data(), n) == int64_t(ids.size()), "bits");
+    if (n == 0) continue;
+    const std::vector<int32_t> indices{-5, 0, int32_t(n / 2), int32_t(n - 1), INT32_MAX};
+    std::vector<float> values = Quarters<float>(n, 1), picked(5), flags(5);
+    GatherEntries(values.data(), n, indices.data(), 0, 5, picked.data());
+    GatherBits(bits.data(), n, indices.data(), 0, 5, flags.data());
+    for (size_t j = 0; j < 5; ++j) {
+      const int64_t e = Clip(indices[j], n);
+      Require(picked[j] == values[size_t(e)] && flags[j] == float(bits[size_t(e / 8)] >> (e % 8) & 1), "gather");
+    }
+    float sum = 0;
+    for (const float v : values) sum += v;
+    Require(SumRow(values.data(), n) == sum, "sum");
+  }
+}
+
 // Tasks on real threads, some of which start after the call has returned.
 void Parallel() {
   std::vector<std::thread> threads;
@@ -176,6 +213,7 @@ int main() {
   Dense<float>();
   Dense<double>();
   Ring();
+  Bits();
   Parallel();
   std::puts("all loops agree");
 }

@@ -10,9 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from brainsim.operators import WHY_XLA, _kernels, csr_push, event_dense, status
+from brainsim import _native
+from brainsim._native import WHY_XLA, status
+from brainsim.operators import csr_push, event_dense
 
-BATTERY = Path(__file__).with_name("battery.py")
+BATTERY = Path(__file__).with_name("operators") / "battery.py"
 ISAS = ["avx512", "avx2", "baseline"]
 
 
@@ -27,7 +29,7 @@ def test_status_is_complete():
     assert list(found) == ["path", "why", "isa", "ffi_built", "ffi_runtime", "library", "digest"]
     assert found["path"] == ("ffi" if WHY_XLA is None else "xla")
     assert found["why"] == WHY_XLA
-    assert _kernels.runtime_ffi() >= (0, 2)
+    assert _native.runtime_ffi() >= (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -42,30 +44,30 @@ def test_status_is_complete():
     ],
 )
 def test_ffi_versions(built, offered, words):
-    problem = _kernels.ffi_problem(built, offered)
+    problem = _native.ffi_problem(built, offered)
     assert problem is None if words is None else words in str(problem)
 
 
 def test_stale_library_is_noticed(tmp_path):
     for name in ("a.h", "b.cc", "CMakeLists.txt", "notes.txt"):
         (tmp_path / name).write_text(name)
-    digest = _kernels.digest_of(tmp_path)
-    assert _kernels.digest_problem(digest, digest, tmp_path) is None
-    assert _kernels.digest_problem(digest, digest, None) is None
+    digest = _native.digest_of(tmp_path)
+    assert _native.digest_problem(digest, digest, tmp_path) is None
+    assert _native.digest_problem(digest, digest, None) is None
     (tmp_path / "notes.txt").write_text("not a source")
-    assert _kernels.digest_of(tmp_path) == digest
+    assert _native.digest_of(tmp_path) == digest
     (tmp_path / "b.cc").write_text("changed")
-    assert "older than the sources" in str(_kernels.digest_problem(digest, digest, tmp_path))
-    assert "digest installed with it differ" in str(_kernels.digest_problem(digest, "another", None))
+    assert "older than the sources" in str(_native.digest_problem(digest, digest, tmp_path))
+    assert "digest installed with it differ" in str(_native.digest_problem(digest, "another", None))
 
 
 @pytest.mark.kernels
 def test_compiled_digest_is_that_of_the_sources():
-    sources = _kernels.source_folder()
-    assert sources is None or status()["digest"] == _kernels.digest_of(sources)
+    sources = _native.source_folder()
+    assert sources is None or status()["digest"] == _native.digest_of(sources)
 
 
-IMPORT = ["-c", "from brainsim.operators import _kernels; print(_kernels.WHY_XLA)"]
+IMPORT = ["-c", "from brainsim import _native; print(_native.WHY_XLA)"]
 
 
 def test_kernels_can_be_switched_off():

@@ -26,6 +26,8 @@ TARGETS = (
     "bs_event_dense_v1",
     "bs_event_dense_outer_v1",
 )
+FUSED = "bs_fused_v1"
+"""Runs a fused program; it has a second stage, which decodes the program when an executable is made."""
 OLDEST_FFI = (0, 2)  # the first that offers XLA's thread pool
 
 
@@ -79,7 +81,7 @@ def digest_problem(compiled: str, recorded: str, sources: Path | None) -> str | 
 
 def source_folder() -> Path | None:
     """`kernels/` of the checkout this package is imported from, or None in a wheel."""
-    checkout = Path(__file__).resolve().parents[2]
+    checkout = Path(__file__).resolve().parents[1]
     return checkout / "kernels" if (checkout / "kernels" / "CMakeLists.txt").is_file() else None
 
 
@@ -102,7 +104,7 @@ def _load() -> tuple[Found | None, str | None]:
         return None, "BRAINSIM_KERNELS=off asks for the XLA path."
     if wish not in ("", "on"):
         raise ImportError(f"BRAINSIM_KERNELS must be on or off, got {wish!r}.")
-    folder = resources.files("brainsim.operators") / "_lib"
+    folder = resources.files("brainsim") / "_lib"
     if not (folder / LIBRARY).is_file():
         return None, "brainsim was installed without its native kernels; install it with a C++ compiler present."
     with resources.as_file(folder / LIBRARY) as path:
@@ -116,7 +118,21 @@ def _load() -> tuple[Found | None, str | None]:
         return None, problem
     for name in TARGETS:
         jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(found.library, name)), platform="cpu")
+    _register_fused(found.library)
     return found, None
+
+
+def _register_fused(library: ctypes.CDLL) -> None:
+    """Registers the two stages of the handler of fused programs, and types the functions of the kernel registry."""
+    stages = {"instantiate": library.bs_fused_instantiate_v1, "execute": library.bs_fused_v1}
+    handlers = {stage: jax.ffi.pycapsule(handler) for stage, handler in stages.items()}
+    jax.ffi.register_ffi_target(FUSED, handlers, platform="cpu")
+    library.bs_fused_add.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+    library.bs_fused_add.restype = None
+    library.bs_fused_users.argtypes = [ctypes.c_char_p]
+    library.bs_fused_users.restype = ctypes.c_int64
+    library.bs_fused_drop.argtypes = [ctypes.c_char_p]
+    library.bs_fused_drop.restype = None
 
 
 _FOUND, WHY_XLA = _load()
@@ -124,6 +140,34 @@ _FOUND, WHY_XLA = _load()
 
 if WHY_XLA is not None and os.environ.get("BRAINSIM_REQUIRE_KERNELS", "") not in ("", "0"):
     raise ImportError(f"BRAINSIM_REQUIRE_KERNELS is set, but: {WHY_XLA}")
+
+
+def _library() -> ctypes.CDLL:
+    """The library in use; an `ImportError` where there is none."""
+    if _FOUND is None:
+        raise ImportError(f"Native kernels are not in use: {WHY_XLA}")
+    return _FOUND.library
+
+
+def add_kernel(digest: str, address: int) -> None:
+    """Make machine code known to fused programs; a kernel that is already known stays.
+
+    Args:
+        digest: SHA-256 of the kernel's source, in hexadecimal.
+        address: Address of its function, which stays valid until `kernel_users(digest)` is -1.
+    """
+    _library().bs_fused_add(digest.encode(), address)
+
+
+def kernel_users(digest: str) -> int:
+    """How many executables hold the kernel; -1 where it is not known."""
+    return _library().bs_fused_users(digest.encode())
+
+
+def drop_kernel(digest: str) -> bool:
+    """Forget the kernel unless an executable holds it, and say whether it is gone, so that its code may be freed."""
+    _library().bs_fused_drop(digest.encode())
+    return kernel_users(digest) == -1
 
 
 def status() -> dict[str, object]:

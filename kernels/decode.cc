@@ -1,0 +1,336 @@
+// Code words to a Program. Every word is checked as it is read; every operand is followed to its first and last byte.
+#include <algorithm>
+
+#include "program.h"
+
+namespace brainsim {
+namespace {
+
+constexpr int64_t kVersion = 1;
+constexpr int64_t kMaxSize = int64_t(1) << 46;  // of anything that is counted
+constexpr int64_t kHuge = int64_t(1) << 60;     // where products saturate; a sum of a few still fits
+constexpr int64_t kMaxIndex = INT32_MAX;
+
+int64_t Times(int64_t a, int64_t b) {
+  int64_t product;
+  if (__builtin_mul_overflow(a, b, &product)) return (a < 0) == (b < 0) ? kHuge : -kHuge;
+  return std::clamp(product, -kHuge, kHuge);
+}
+
+std::string Number(int64_t value) { return std::to_string(value); }
+
+class Decoder {
+ public:
+  Decoder(const int64_t* words, int64_t n_words, Program* program) : words_(words), end_(n_words), p_(*program) {}
+
+  std::string Run(const std::string& digests) {
+    Kernels(digests);
+    Buffers();
+    const int64_t n_loops = Next("number of loops", 0, kMaxSize);
+    for (int64_t l = 0; l < n_loops && Good(); ++l) ReadLoop();
+    if (Good() && at_ != end_) Fail(Number(end_ - at_) + " words are left over");
+    return error_;
+  }
+
+ private:
+  enum Access { kRead, kWrite };
+
+  bool Good() const { return error_.empty(); }
+
+  void Fail(const std::string& what) {
+    if (Good()) error_ = "word " + Number(at_) + ": " + what;
+  }
+
+  // The next word, which must lie within [low, high]; `low` after a fault.
+  int64_t Next(const char* what, int64_t low, int64_t high) {
+    if (!Good()) return low;
+    if (at_ >= end_) {
+      Fail(std::string("the program ends where its ") + what + " should stand");
+      return low;
+    }
+    const int64_t value = words_[at_];
+    if (value < low || value > high) {
+      Fail(std::string("the ") + what + " is " + Number(value) + ", expected " + Number(low) + " to " + Number(high));
+      return low;
+    }
+    ++at_;
+    return value;
+  }
+
+  int64_t Size(const char* what) { return Next(what, 0, kMaxSize); }
+  bool Flag(const char* what) { return Next(what, 0, 1) == 1; }
+
+  void Kernels(const std::string& digests) {
+    for (size_t begin = 0; begin < digests.size() && Good();) {
+      const size_t end = std::min(digests.find(',', begin), digests.size());
+      const std::string digest = digests.substr(begin, end - begin);
+      p_.kernels.push_back(FindKernel(digest));
+      if (!p_.kernels.back())
+        error_ = "kernel " + digest + " is not loaded in this process; trace the function again (jax.clear_caches())";
+      begin = end + 1;
+    }
+  }
+
+  void Buffers() {
+    Next("version", kVersion, kVersion);
+    p_.n_args = Next("number of arguments", 0, kMaxIndex);
+    p_.n_results = Next("number of results", 0, kMaxIndex);
+    const int64_t n_temps = Next("number of temporaries", 0, std::max<int64_t>(end_ - at_, 0));
+    int64_t total = 0;
+    for (int64_t b = 0; b < n_temps && Good(); ++b) {
+      p_.temps.push_back(Size("size of a temporary"));
+      total += p_.temps.back();
+      if (total > kMaxSize) Fail("the temporaries are too large");
+    }
+    const int64_t n_aliases = Next("number of aliases", 0, std::max<int64_t>(end_ - at_, 0));
+    for (int64_t a = 0; a < n_aliases && Good(); ++a) {
+      const int64_t arg = Next("aliased argument", 0, p_.n_args - 1);
+      const int64_t result = Next("aliased result", 0, p_.n_results - 1);
+      for (const auto& other : p_.aliases)
+        if (other.first == arg || other.second == result) Fail("a buffer is aliased twice");
+      p_.aliases.emplace_back(arg, result);
+    }
+    p_.tile = Size("tile");
+    if (p_.tile % kBitsWord != 0) Fail("the tile is no multiple of " + Number(kBitsWord));
+    if (Good()) p_.needed.assign(size_t(p_.n_args + p_.n_results), 0);
+  }
+
+  void ReadLoop() {
+    p_.loops.push_back({Size("number of steps"), Flag("reverse flag"), {}});
+    steps_ = p_.loops.back().steps;
+    const int64_t n_instructions = Next("number of instructions", 0, kMaxSize);
+    int64_t stage = -1;
+    for (int64_t i = 0; i < n_instructions && Good(); ++i) {
+      const int64_t length = Next("length of an instruction", 2, std::max<int64_t>(end_ - at_ - 1, 2)), first = at_;
+      const int64_t opcode = Next("opcode", 0, 6), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
+      if (its_stage > stage) p_.loops.back().stages.emplace_back();
+      stage = its_stage;
+      Instruction instruction = ReadInstruction(opcode);
+      if (at_ - first != length) Fail("the instruction has " + Number(length) + " words, expected " + Number(at_ - first));
+      if (!Good()) return;
+      p_.loops.back().stages.back().push_back(std::move(instruction));
+    }
+  }
+
+  Instruction ReadInstruction(int64_t opcode) {
+    if (p_.tile > 0 && opcode != 0) Fail("only kernels run in tiles");
+    switch (opcode) {
+      case 0: return ReadKernelCall();
+      case 1: return ReadPush();
+      case 2: return ReadTake();
+      case 3: return ReadCount();
+      case 4: return ReadSum();
+      case 5: return ReadCopy();
+      default: return ReadGather();
+    }
+  }
+
+  Operand ReadOperand(const char* name) {
+    Operand o;
+    o.buffer = Next("buffer", -1, p_.n_args + p_.n_results + int64_t(p_.temps.size()) - 1);
+    o.kind = Kind(Next("kind", 0, int64_t(Kind::kBits)));
+    o.item = Next("item size", 1, 8);
+    o.stride = Next("stride in time", -kMaxSize, kMaxSize);
+    o.shift = Next("shift in time", -kMaxSize, kMaxSize);
+    o.row_stride = 0;
+    if ((o.item & (o.item - 1)) != 0) Fail(std::string("`") + name + "` has entries of " + Number(o.item) + " bytes");
+    return o;
+  }
+
+  // Follows `rows` rows of n entries through all steps and notes the bytes that the buffer must have.
+  void Place(Operand* o, const char* name, int64_t rows, int64_t n, Access access) {
+    if (!Good()) return;
+    const std::string who = std::string("`") + name + "` (buffer " + Number(o->buffer) + ") ";
+    if (o->buffer < 0) return Fail(who + "is missing");
+    if (access == kWrite && o->buffer < p_.n_args) return Fail(who + "is an argument and cannot be written");
+    for (const auto& alias : p_.aliases)
+      if (alias.first == o->buffer) return Fail(who + "is an argument that is aliased; its result must be named");
+    const bool tiled = p_.tile > 0 && p_.IsTemp(o->buffer);
+    const int64_t align = o->kind == Kind::kBits ? 8 : o->item;
+    if (o->stride % align != 0 || o->shift % align != 0) return Fail(who + "is not aligned to " + Number(align) + " bytes");
+    const int64_t width = tiled ? std::min(n, p_.tile) : n;
+    const int64_t row = RowBytes(*o, width), per_row = o->kind == Kind::kFull || o->kind == Kind::kBits || o->kind == Kind::kColumn;
+    o->row_stride = per_row && !tiled ? row : 0;
+    const int64_t bytes = Times(row, per_row && !tiled ? rows : std::min<int64_t>(rows, 1));
+    if (bytes == 0 || steps_ == 0) {
+      o->stride = o->shift = 0;
+      return;
+    }
+    const int64_t travel = Times(steps_ - 1, o->stride);
+    const int64_t low = o->shift + std::min<int64_t>(travel, 0), high = o->shift + std::max<int64_t>(travel, 0) + bytes;
+    if (low < 0) return Fail(who + "begins " + Number(-low) + " bytes before its buffer");
+    if (high > kMaxSize) return Fail(who + "is too large");
+    if (!p_.IsTemp(o->buffer)) {
+      p_.needed[size_t(o->buffer)] = std::max(p_.needed[size_t(o->buffer)], high);
+    } else if (high > p_.temps[size_t(o->buffer - p_.n_args - p_.n_results)]) {
+      Fail(who + "reaches to byte " + Number(high) + " of a temporary of " +
+           Number(p_.temps[size_t(o->buffer - p_.n_args - p_.n_results)]));
+    }
+  }
+
+  static int64_t RowBytes(const Operand& o, int64_t n) {
+    switch (o.kind) {
+      case Kind::kScalar:
+      case Kind::kColumn: return o.item;
+      case Kind::kBits: return BitsRowBytes(n);
+      default: return Times(n, o.item);
+    }
+  }
+
+  // An operand whose layout is given by the instruction.
+  Operand Fixed(const char* name, Kind kind, int64_t item, int64_t rows, int64_t n, Access access) {
+    Operand o = ReadOperand(name);
+    if (kind != Kind::kBits && o.item != item)
+      Fail(std::string("`") + name + "` has entries of " + Number(o.item) + " bytes, expected " + Number(item));
+    o.kind = kind;
+    o.item = item;
+    Place(&o, name, rows, n, access);
+    return o;
+  }
+
+  Instruction ReadKernelCall() {
+    KernelCall k{};
+    const int64_t index = Next("kernel", 0, int64_t(p_.kernels.size()) - 1);
+    if (Good()) k.function = p_.kernels[size_t(index)]->function;
+    k.rows = Size("number of rows");
+    k.n = Size("number of elements");
+    if (Times(k.rows, k.n) > kMaxSize) Fail("the kernel has too many elements");
+    const int64_t n_in = Next("number of inputs", 0, kMaxOperands), n_out = Next("number of outputs", 0, kMaxOperands - n_in);
+    for (int64_t i = 0; i < n_in && Good(); ++i) {
+      k.in.push_back(ReadOperand("input"));
+      Place(&k.in.back(), "input", k.rows, k.n, kRead);
+    }
+    for (int64_t i = 0; i < n_out && Good(); ++i) {
+      k.out.push_back(ReadOperand("output"));
+      if (k.out.back().kind != Kind::kFull && k.out.back().kind != Kind::kBits) Fail("an output of a kernel is neither full nor bits");
+      Place(&k.out.back(), "output", k.rows, k.n, kWrite);
+    }
+    if (p_.tile > 0) {
+      if (tiled_ && (k.rows != p_.tile_rows || k.n != p_.tile_n)) Fail("kernels that run in tiles must have one shape");
+      tiled_ = true;
+      p_.tile_rows = k.rows;
+      p_.tile_n = k.n;
+    }
+    return k;
+  }
+
+  Instruction ReadPush() {
+    Push p{};
+    p.f64 = Flag("type");
+    p.ring = Flag("ring flag");
+    p.sorted = Flag("order flag");
+    p.rows = Size("number of rows");
+    p.groups = Size("number of weight groups");
+    p.steps = Size("number of step numbers");
+    p.n_pre = Next("number of presynaptic neurons", 0, kMaxIndex - 1);
+    p.n_post = Next("number of postsynaptic neurons", 0, kMaxIndex - 1);
+    p.n_slots = Next("number of slots", 1, kMaxIndex - 1);
+    p.nnz = Next("number of synapses", 0, kMaxIndex);
+    p.n_weights = Size("number of weights");
+    p.n_delays = Size("number of delays");
+    if (p.n_weights != 1 && p.n_weights != p.nnz) Fail("there must be one weight, or one per synapse");
+    if (p.n_delays != 1 && p.n_delays != p.nnz) Fail("there must be one delay, or one per synapse");
+    Divides("groups of weights", p.groups, p.rows);
+    Divides("step numbers", p.steps, p.rows);
+    const int64_t item = p.f64 ? 8 : 4;
+    p.acc = Fixed("acc", Kind::kFull, item, p.rows, Times(p.n_slots, p.n_post), kWrite);
+    p.weight = Fixed("weight", Kind::kFull, item, p.groups, p.n_weights, kRead);
+    p.indices = Fixed("indices", Kind::kFull, 4, 1, p.nnz, kRead);
+    p.indptr = Fixed("indptr", Kind::kFull, 4, 1, p.n_pre + 1, kRead);
+    p.delays = Fixed("delays", Kind::kFull, 4, 1, p.n_delays, kRead);
+    p.step = Fixed("step", Kind::kFull, 4, 1, p.steps, kRead);
+    p.bits = Fixed("bits", Kind::kBits, 1, p.rows, p.n_pre, kRead);
+    if (Good() && at_ < end_ && words_[at_] == -1) {
+      p.values = ReadOperand("values");
+    } else {
+      p.values = Fixed("values", Kind::kFull, item, p.rows, p.n_pre, kRead);
+    }
+    p.constant = Constant(p.indices) && Constant(p.indptr) && Constant(p.delays);
+    p.id = p_.n_pushes++;
+    return p;
+  }
+
+  // An argument that is not aliased does not change during the call.
+  bool Constant(const Operand& o) const { return o.buffer < p_.n_args && o.stride == 0; }
+
+  void Divides(const char* what, int64_t parts, int64_t rows) {
+    if (rows != 0 && (parts == 0 || rows % parts != 0)) Fail(Number(parts) + " " + what + " do not divide " + Number(rows) + " rows");
+  }
+
+  Instruction ReadTake() {
+    Take t{};
+    t.item = Flag("type") ? 8 : 4;
+    t.rows = Size("number of rows");
+    t.n = Size("number of elements");
+    t.n_slots = Next("number of slots", 1, kMaxIndex - 1);
+    t.n_steps = Size("number of step numbers");
+    Divides("step numbers", t.n_steps, t.rows);
+    t.ring = Fixed("ring", Kind::kFull, t.item, t.rows, Times(t.n_slots, t.n), kWrite);
+    t.slot = Fixed("slot", Kind::kFull, 4, 1, t.n_steps, kRead);
+    t.arrivals = Fixed("arrivals", Kind::kFull, t.item, t.rows, t.n, kWrite);
+    return t;
+  }
+
+  Instruction ReadCount() {
+    Count c{};
+    c.type = Next("type", 0, 2);
+    c.rows = Size("number of rows");
+    c.n = Size("number of elements");
+    c.bits = Fixed("bits", Kind::kBits, 1, c.rows, c.n, kRead);
+    c.out = Fixed("count", Kind::kColumn, c.type == 1 ? 8 : 4, c.rows, 1, kWrite);
+    return c;
+  }
+
+  Instruction ReadSum() {
+    Sum s{};
+    s.f64 = Flag("type");
+    s.rows = Size("number of rows");
+    s.n = Size("number of elements");
+    s.in = Fixed("summands", Kind::kFull, s.f64 ? 8 : 4, s.rows, s.n, kRead);
+    s.out = Fixed("sum", Kind::kColumn, s.f64 ? 8 : 4, s.rows, 1, kWrite);
+    return s;
+  }
+
+  Instruction ReadCopy() {
+    Copy c{};
+    c.bytes = Size("number of bytes");
+    c.from = ReadOperand("source");
+    c.to = ReadOperand("target");
+    for (Operand* o : {&c.from, &c.to}) {
+      o->kind = Kind::kFull;
+      o->item = 1;
+      Place(o, o == &c.from ? "source" : "target", 1, c.bytes, o == &c.from ? kRead : kWrite);
+    }
+    return c;
+  }
+
+  Instruction ReadGather() {
+    Gather g{};
+    g.type = Next("type", 0, 3);
+    g.rows = Size("number of rows");
+    g.n = Size("number of elements");
+    g.m = Size("number of indices");
+    if (g.n == 0 && g.rows > 0 && g.m > 0) Fail("there is nothing to gather from");
+    g.from = ReadOperand("source");
+    if (g.from.kind != Kind::kFull && g.from.kind != Kind::kBits) Fail("the source is neither full nor bits");
+    Place(&g.from, "source", g.rows, g.n, kRead);
+    const int64_t of_type[] = {4, 8, 4, 1};
+    g.indices = Fixed("indices", Kind::kFull, 4, 1, g.m, kRead);
+    g.out = Fixed("picked", Kind::kFull, g.from.kind == Kind::kBits ? of_type[g.type] : g.from.item, g.rows, g.m, kWrite);
+    return g;
+  }
+
+  const int64_t* words_;
+  int64_t at_ = 0, end_, steps_ = 0;
+  bool tiled_ = false;
+  Program& p_;
+  std::string error_;
+};
+
+}  // namespace
+
+std::string Decode(const int64_t* words, int64_t n_words, const std::string& digests, Program* program) {
+  return Decoder(words, n_words, program).Run(digests);
+}
+
+}  // namespace brainsim

@@ -1,0 +1,332 @@
+#include "executor.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "bits.h"
+#include "gather.h"
+#include "memory.h"
+#include "push.h"
+#include "schedule.h"
+#include "table.h"
+#include "team.h"
+
+namespace brainsim {
+namespace {
+
+constexpr int64_t kTableSteps = 16;     // from so many steps on, a push remembers what each row has for a range of targets,
+constexpr int64_t kTableRows = 1 << 16;  // and up to so many rows for all targets: reading a larger table costs more than a new check
+
+using SpanTable = Zeroed<std::atomic<uint64_t>>;  // of all targets, then of each range
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+// What one member of the team has for itself.
+struct alignas(kLine) Desk {
+  Zeroed<int32_t> ids;               // the events of the row that was listed last
+  const uint8_t* listed = nullptr;   // that row
+  int64_t listed_at = -1, n_ids = 0;
+  Zeroed<char> temps;                // of a tile
+  Outcome outcome;                   // the first fault, in the order of a single thread
+  int64_t fault_at = 0;
+};
+
+class Executor final : public Team::Work {
+ public:
+  Executor(const Program& program, char* const* buffers, const Pool& pool)
+      : p_(program), team_(pool), buffers_(buffers, buffers + program.n_args + program.n_results), desks_(size_t(team_.members())) {
+    int64_t total = 0;
+    for (const int64_t bytes : p_.temps) {
+      temp_offsets_.push_back(total);
+      total += RoundUp(bytes, kLine);
+    }
+    temp_bytes_ = total;
+    if (p_.tile > 0) return;
+    temps_ = Zeroed<char>(total);
+    for (const int64_t offset : temp_offsets_) buffers_.push_back(temps_.data() + offset);
+    for (const Loop& loop : p_.loops) PrepareLoop(loop);
+  }
+
+  Outcome Run() {
+    if (p_.tile > 0) {
+      RunTiles();
+      return Failure();
+    }
+    size_t plan = 0;
+    for (const Loop& loop : p_.loops) {
+      for (int64_t s = 0; s < loop.steps; ++s) {
+        t_ = loop.reverse ? loop.steps - 1 - s : s;
+        for (size_t i = 0; i < loop.stages.size(); ++i) {
+          RunStage(plans_[plan + i], loop.steps - s);
+          if (failed_.load(std::memory_order_relaxed)) return Failure();
+        }
+      }
+      plan += loop.stages.size();
+    }
+    return {};
+  }
+
+  void Do(int64_t owner, int64_t first, int64_t last, int64_t member) override {
+    if (p_.tile > 0) {
+      const int64_t before = Tiles() * owner / team_.members();
+      for (int64_t tile = before + first; tile < before + last; ++tile) RunTile(tile, member);
+      return;
+    }
+    plan_->Each(owner, first, last, [&](size_t i, int64_t from, int64_t to) {
+      RunBlocks((*plan_->stage)[i], plan_->cuts[i], int64_t(i), from, to, member);
+    });
+  }
+
+ private:
+  void PrepareLoop(const Loop& loop) {
+    for (const Stage& stage : loop.stages) {
+      plans_.emplace_back(stage, team_.members());
+      for (size_t i = 0; i < stage.size(); ++i) {
+        const Push* push = std::get_if<Push>(&stage[i]);
+        if (!push) continue;
+        most_ids_ = std::max(most_ids_, push->n_pre);
+        spans_.emplace_back();
+        if (push->constant && loop.steps >= kTableSteps) spans_.back() = SpanTable(push->n_pre * (1 + plans_.back().cuts[i].pieces));
+      }
+    }
+    for (Desk& desk : desks_) desk.ids = Zeroed<int32_t>(most_ids_ + 1);
+  }
+
+  // ---- one stage at one time ----
+
+  void RunStage(const StagePlan& plan, int64_t steps_left) {
+    plan_ = &plan;
+    ++stage_number_;
+    if (team_.members() > 1 && WorthSharing(plan, steps_left)) {
+      team_.Hire();
+      team_.Run(*this, plan.lengths);
+      return;
+    }
+    for (size_t i = 0; i < plan.stage->size(); ++i) RunBlocks((*plan.stage)[i], plan.whole[i], int64_t(i), 0, plan.whole[i].Count(), 0);
+  }
+
+  bool WorthSharing(const StagePlan& plan, int64_t steps_left) const {
+    const int64_t least = team_.hired() ? kWorthSharing : std::max(kWorthSharing, kWorthHiring / steps_left);
+    if (plan.work >= least || !plan.pushes) return plan.work >= least;
+    int64_t work = plan.work;
+    for (const Instruction& instruction : *plan.stage)
+      if (const Push* p = std::get_if<Push>(&instruction)) {
+        if (p->n_pre == 0 || p->rows * p->nnz * kEventWork < least) continue;
+        int64_t events = 0;
+        for (int64_t b = 0; b < p->rows; ++b) events += ActiveTable().count_bits(Bits(*p, b), p->n_pre);
+        work += events * (p->nnz / p->n_pre + 1) * kEventWork;
+      }
+    return work >= least;
+  }
+
+  void RunBlocks(const Instruction& instruction, const Cut& cut, int64_t index, int64_t first, int64_t last, int64_t member) {
+    if (const auto* p = std::get_if<Push>(&instruction)) {
+      for (int64_t block = first; block < last; ++block) {
+        const Fault f = p->f64 ? PushBlock<double>(*p, cut, block, member) : PushBlock<float>(*p, cut, block, member);
+        if (f) Note(p->ring ? "delay_ring_push" : "csr_push", f, index << 32 | block, member);
+      }
+      return;
+    }
+    cut.Each(first, last, [&](const Part& part) { std::visit([&](const auto& i) { RunPart(i, part); }, instruction); });
+  }
+
+  template <class T>
+  T* At(const Operand& o, int64_t row = 0) const {
+    return reinterpret_cast<T*>(buffers_[size_t(o.buffer)] + o.shift + t_ * o.stride + row * o.row_stride);
+  }
+
+  const uint8_t* Bits(const Push& p, int64_t row) const { return At<const uint8_t>(p.bits, row); }
+
+  void RunPart(const KernelCall& k, const Part& part) const {
+    const void* in[kMaxOperands];
+    void* out[kMaxOperands];
+    if (part.begin == part.end) return;
+    for (int64_t r = part.row_begin; r < part.row_end; ++r) {
+      for (size_t i = 0; i < k.in.size(); ++i) in[i] = At<char>(k.in[i], r);
+      for (size_t i = 0; i < k.out.size(); ++i) out[i] = At<char>(k.out[i], r);
+      k.function(in, out, part.begin, part.end, r * k.n);
+    }
+  }
+
+  // The rows of a matrix that have an event; what was listed last in this stage is listed once.
+  template <class T>
+  Events<T> List(const Push& p, int64_t row, Desk* desk) const {
+    const uint8_t* bits = Bits(p, row);
+    if (desk->listed != bits || desk->listed_at != stage_number_) {
+      desk->n_ids = ActiveTable().list_bits(bits, p.n_pre, desk->ids.data());
+      desk->listed = bits;
+      desk->listed_at = stage_number_;
+    }
+    return {desk->ids.data(), desk->n_ids, p.values.buffer < 0 ? nullptr : At<const T>(p.values, row)};
+  }
+
+  template <class T>
+  Fault PushBlock(const Push& p, const Cut& cut, int64_t block, int64_t member) {
+    const Csr m{At<const int32_t>(p.indices), At<const int32_t>(p.indptr), At<const int32_t>(p.delays), p.n_pre, p.nnz, p.n_post,
+                p.n_slots, p.n_delays != 1, p.n_weights != 1, p.sorted};
+    const SpanTable& table = spans_[size_t(p.id)];
+    const int64_t part = cut.pieces == 1 ? 0 : 1 + block % cut.pieces;  // the first table is that of all targets
+    const bool remembers = table && (part > 0 || p.n_pre <= kTableRows);
+    const Targets targets{cut.Begin(block), cut.End(block), remembers ? table.data() + part * p.n_pre : nullptr};
+    for (int64_t b = cut.RowBegin(block); b < cut.RowEnd(block); ++b) {
+      const Events<T> events = List<T>(p, b, &desks_[size_t(member)]);
+      const int64_t step = Modulo(At<const int32_t>(p.step)[b / (p.rows / p.steps)], p.n_slots);
+      if (Fault f = ActiveTable().of<T>().csr_push(m, At<const T>(p.weight, b / (p.rows / p.groups)), events, step, targets,
+                                                   At<T>(p.acc, b)))
+        return f;
+    }
+    return {};
+  }
+
+  static int64_t Modulo(int64_t step, int64_t n) {
+    if (step >= 0 && step < n) return step;
+    const int64_t rest = step % n;
+    return rest < 0 ? rest + n : rest;
+  }
+
+  void RunPart(const Push&, const Part&) const {}
+
+  void RunPart(const Take& t, const Part& part) const {
+    const size_t bytes = size_t((part.end - part.begin) * t.item);
+    for (int64_t b = part.row_begin; b < part.row_end; ++b) {
+      const int64_t slot = Modulo(At<const int32_t>(t.slot)[b / (t.rows / t.n_steps)], t.n_slots);
+      char* ring = At<char>(t.ring, b) + (slot * t.n + part.begin) * t.item;
+      std::memcpy(At<char>(t.arrivals, b) + part.begin * t.item, ring, bytes);
+      std::memset(ring, 0, bytes);
+    }
+  }
+
+  void RunPart(const Count& c, const Part& part) const {
+    for (int64_t b = part.row_begin; b < part.row_end; ++b) {
+      const int64_t count = ActiveTable().count_bits(At<const uint8_t>(c.bits, b), c.n);
+      if (c.type == 0) *At<float>(c.out, b) = float(count);
+      else if (c.type == 1) *At<double>(c.out, b) = double(count);
+      else *At<int32_t>(c.out, b) = int32_t(count);
+    }
+  }
+
+  void RunPart(const Sum& s, const Part& part) const {
+    for (int64_t b = part.row_begin; b < part.row_end; ++b)
+      if (s.f64) *At<double>(s.out, b) = ActiveTable().f64.sum_row(At<const double>(s.in, b), s.n);
+      else *At<float>(s.out, b) = ActiveTable().f32.sum_row(At<const float>(s.in, b), s.n);
+  }
+
+  void RunPart(const Copy& c, const Part&) const { std::memmove(At<char>(c.to), At<char>(c.from), size_t(c.bytes)); }
+
+  void RunPart(const Gather& g, const Part& part) const {
+    if (g.from.kind == Kind::kBits) {
+      switch (g.type) {
+        case 0: return GatherAs<float>(g, part);
+        case 1: return GatherAs<double>(g, part);
+        case 2: return GatherAs<int32_t>(g, part);
+        default: return GatherAs<uint8_t>(g, part);
+      }
+    }
+    switch (g.from.item) {
+      case 1: return GatherAs<uint8_t>(g, part);
+      case 2: return GatherAs<uint16_t>(g, part);
+      case 4: return GatherAs<uint32_t>(g, part);
+      default: return GatherAs<uint64_t>(g, part);
+    }
+  }
+
+  template <class T>
+  void GatherAs(const Gather& g, const Part& part) const {
+    const int32_t* indices = At<const int32_t>(g.indices);
+    for (int64_t b = part.row_begin; b < part.row_end; ++b)
+      if (g.from.kind == Kind::kBits) GatherBits(At<const uint8_t>(g.from, b), g.n, indices, part.begin, part.end, At<T>(g.out, b));
+      else GatherEntries(At<const T>(g.from, b), g.n, indices, part.begin, part.end, At<T>(g.out, b));
+  }
+
+  // ---- a tile through all loops ----
+
+  int64_t TilesPerRow() const { return (p_.tile_n + p_.tile - 1) / p_.tile; }
+  int64_t Tiles() const { return p_.tile_rows * TilesPerRow(); }
+
+  void RunTiles() {
+    const int64_t members = team_.members(), tiles = Tiles();
+    int64_t work = 0;
+    for (const Loop& loop : p_.loops)
+      for (const Stage& stage : loop.stages)
+        for (const Instruction& instruction : stage) work += loop.steps * KnownWork{}(std::get<KernelCall>(instruction));
+    for (Desk& desk : desks_) desk.temps = Zeroed<char>(temp_bytes_);
+    if (members == 1 || tiles == 1 || work < kWorthHiring) {
+      for (int64_t tile = 0; tile < tiles; ++tile) RunTile(tile, 0);
+      return;
+    }
+    std::vector<int64_t> lengths;
+    for (int64_t m = 0; m < members; ++m) lengths.push_back(tiles * (m + 1) / members - tiles * m / members);
+    team_.Hire();
+    team_.Run(*this, lengths);
+  }
+
+  void RunTile(int64_t tile, int64_t member) {
+    const int64_t row = tile / TilesPerRow(), begin = tile % TilesPerRow() * p_.tile, end = std::min(begin + p_.tile, p_.tile_n);
+    char* temps = desks_[size_t(member)].temps.data();
+    std::memset(temps, 0, size_t(temp_bytes_));
+    for (const Loop& loop : p_.loops)
+      for (int64_t s = 0; s < loop.steps; ++s)
+        for (const Stage& stage : loop.stages)
+          for (const Instruction& instruction : stage)
+            CallOnTile(std::get<KernelCall>(instruction), loop.reverse ? loop.steps - 1 - s : s, row, begin, end, temps);
+  }
+
+  // A temporary is addressed as if the tile's first element were its element 0.
+  char* OnTile(const Operand& o, int64_t t, int64_t row, int64_t begin, char* temps) const {
+    const int64_t offset = o.shift + t * o.stride;
+    if (!p_.IsTemp(o.buffer)) return buffers_[size_t(o.buffer)] + offset + row * o.row_stride;
+    const int64_t skipped = o.kind == Kind::kBits ? begin / 8 : o.kind == Kind::kFull || o.kind == Kind::kRow ? begin * o.item : 0;
+    return temps + temp_offsets_[size_t(o.buffer - p_.n_args - p_.n_results)] + offset - skipped;
+  }
+
+  void CallOnTile(const KernelCall& k, int64_t t, int64_t row, int64_t begin, int64_t end, char* temps) const {
+    const void* in[kMaxOperands];
+    void* out[kMaxOperands];
+    for (size_t i = 0; i < k.in.size(); ++i) in[i] = OnTile(k.in[i], t, row, begin, temps);
+    for (size_t i = 0; i < k.out.size(); ++i) out[i] = OnTile(k.out[i], t, row, begin, temps);
+    k.function(in, out, begin, end, row * k.n);
+  }
+
+  // ---- faults ----
+
+  void Note(const char* operation, const Fault& fault, int64_t at, int64_t member) {
+    Desk& desk = desks_[size_t(member)];
+    if (!desk.outcome.fault || at < desk.fault_at) {
+      desk.outcome = {operation, fault};
+      desk.fault_at = at;
+    }
+    failed_.store(true, std::memory_order_relaxed);
+  }
+
+  Outcome Failure() const {
+    const Desk* first = nullptr;
+    for (const Desk& desk : desks_)
+      if (desk.outcome.fault && (!first || desk.fault_at < first->fault_at)) first = &desk;
+    return first ? first->outcome : Outcome{};
+  }
+
+  const Program& p_;
+  Team team_;
+  std::vector<char*> buffers_;  // arguments, results, temporaries
+  std::vector<Desk> desks_;
+  std::vector<int64_t> temp_offsets_;
+  int64_t temp_bytes_ = 0, most_ids_ = 0;
+  Zeroed<char> temps_;
+  std::vector<StagePlan> plans_;
+  std::vector<SpanTable> spans_;  // by Push::id; empty where not worth it
+
+  const StagePlan* plan_ = nullptr;  // what the team works on
+  int64_t t_ = 0, stage_number_ = 0;
+  std::atomic<bool> failed_{false};
+};
+
+}  // namespace
+
+Outcome Execute(const Program& program, char* const* buffers, const Pool& pool) {
+  try {
+    return Executor(program, buffers, pool).Run();
+  } catch (const std::bad_alloc&) {
+    return {"fused", {"memory"}};
+  }
+}
+
+}  // namespace brainsim
