@@ -1,0 +1,200 @@
+"""One fused function: pointwise operations as one LLVM loop over explicit vectors.
+
+    void k(const void* const* in, void* const* out, int64_t begin, int64_t end, int64_t base)
+
+computes elements begin ... end - 1 of one row, `LANES` at a time, and the rest under a mask. Every input is read before
+an output of the same element is written, so they may share memory. A BITS output holds one bit per element.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from . import machine
+from .emit import emit
+from .graph import Atom, Literal, Node, Type
+from .lanes import Lanes, storage_type
+
+I8, I32, I64, POINTER = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.PointerType()
+NAME = "k"
+
+
+class Output(NamedTuple):
+    """What a kernel writes: a value, as an array or (of a bool value) as bits."""
+
+    atom: Atom
+    bits: bool = False
+
+
+class Body(NamedTuple):
+    """Operations of one domain.
+
+    Attributes:
+        nodes: Operations, in order.
+        inputs: Values that are read, each with whether it is one number for a whole row.
+        outputs: What is written.
+        types: Type of every value.
+    """
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[tuple[int, bool], ...]
+    outputs: tuple[Output, ...]
+    types: Sequence[Type]
+
+    def dtype(self, atom: Atom) -> np.dtype:
+        """Dtype of an atom."""
+        return np.dtype(atom.dtype if isinstance(atom, Literal) else self.types[atom].dtype)
+
+    @property
+    def lanes(self) -> int:
+        """Elements of a vector: 64 bytes of the widest type, at least 8 and at most 16."""
+        touched = [atom for node in self.nodes for atom in (*node.ins, *node.outs)]
+        touched += [value for value, _ in self.inputs] + [output.atom for output in self.outputs]
+        return 8 if any(self.dtype(atom).itemsize == 8 for atom in touched) else 16
+
+
+class Kernel(NamedTuple):
+    """LLVM source and the name it is known by: SHA-256 of source, machine and compiler."""
+
+    source: str
+    digest: str
+
+
+def kernel_of(body: Body) -> Kernel:
+    """The LLVM function of a body."""
+    source = str(_Writer(body).module())
+    digest = hashlib.sha256(f"{machine.identity()}\n{source}".encode()).hexdigest()
+    return Kernel(source, digest)
+
+
+class _Writer:
+    """Writes one function."""
+
+    def __init__(self, body: Body):
+        self.body, self.count = body, body.lanes
+
+    def module(self) -> ir.Module:
+        module = ir.Module(name=NAME)
+        kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, I64, I64])
+        function = ir.Function(module, kind, NAME)
+        builder = ir.IRBuilder(function.append_basic_block("entry"))
+        ins, outs, begin, end, base = function.args
+        sources = self.pointers(builder, ins, len(self.body.inputs))
+        targets = self.pointers(builder, outs, len(self.body.outputs))
+        lanes = Lanes(builder, self.count)
+        held = {
+            value: lanes.splat(self.scalar(builder, pointer, value))
+            for pointer, (value, uniform) in zip(sources, self.body.inputs, strict=True)
+            if uniform
+        }
+        whole = builder.add(begin, builder.and_(builder.sub(end, begin), ir.Constant(I64, -self.count)))
+
+        def step(at: ir.Value, mask: ir.Value | None) -> None:
+            env = dict(held)
+            for pointer, (value, uniform) in zip(sources, self.body.inputs, strict=True):
+                if not uniform:
+                    env[value] = self.load(builder, pointer, at, value, mask)
+            self.compute(Lanes(builder, self.count, builder.add(base, at), mask, machine.has_avx512()), env)
+            for pointer, output in zip(targets, self.body.outputs, strict=True):
+                self.store(lanes, pointer, at, output, env, mask)
+
+        _while(builder, begin, whole, self.count, lambda at: step(at, None))
+        with builder.if_then(builder.icmp_signed("<", whole, end)):
+            lane = ir.Constant(ir.VectorType(I64, self.count), list(range(self.count)))
+            mask = builder.icmp_signed("<", lane, lanes.splat(builder.sub(end, whole)))
+            step(whole, mask)
+        builder.ret_void()
+        return module
+
+    def pointers(self, builder: ir.IRBuilder, array: ir.Value, count: int) -> list[ir.Value]:
+        places = (builder.gep(array, [ir.Constant(I64, i)], source_etype=POINTER) for i in range(count))
+        return [builder.load(place, typ=POINTER) for place in places]
+
+    def scalar(self, builder: ir.IRBuilder, pointer: ir.Value, value: int) -> ir.Value:
+        dtype = self.body.dtype(value)
+        loaded = builder.load(pointer, typ=storage_type(dtype))
+        return builder.icmp_unsigned("!=", loaded, ir.Constant(I8, 0)) if dtype.kind == "b" else loaded
+
+    def compute(self, lanes: Lanes, env: dict[int, ir.Value]) -> None:
+        for node in self.body.nodes:
+            ins = [self.value(lanes, atom, env) for atom in node.ins]
+            types = [self.body.dtype(atom) for atom in node.ins], [self.body.dtype(out) for out in node.outs]
+            env.update(zip(node.outs, emit(lanes, node, ins, *types), strict=True))
+
+    def value(self, lanes: Lanes, atom: Atom, env: dict[int, ir.Value]) -> ir.Value:
+        return lanes.constant(atom.value, np.dtype(atom.dtype)) if isinstance(atom, Literal) else env[atom]
+
+    def load(
+        self, builder: ir.IRBuilder, pointer: ir.Value, at: ir.Value, value: int, mask: ir.Value | None
+    ) -> ir.Value:
+        dtype = self.body.dtype(value)
+        element = storage_type(dtype)
+        vector = ir.VectorType(element, self.count)
+        place = builder.gep(pointer, [at], source_etype=element)
+        if mask is None:
+            loaded = builder.load(place, align=dtype.itemsize, typ=vector)
+        else:
+            loaded = _masked_load(builder, vector, place, mask, dtype.itemsize)
+        return builder.icmp_unsigned("!=", loaded, ir.Constant(vector, None)) if dtype.kind == "b" else loaded
+
+    def store(
+        self,
+        lanes: Lanes,
+        pointer: ir.Value,
+        at: ir.Value,
+        output: Output,
+        env: dict[int, ir.Value],
+        mask: ir.Value | None,
+    ) -> None:
+        builder, dtype = lanes.builder, self.body.dtype(output.atom)
+        value = self.value(lanes, output.atom, env)
+        if output.bits:
+            value = value if mask is None else builder.and_(value, mask)
+            place = builder.gep(pointer, [builder.lshr(at, ir.Constant(I64, 3))], source_etype=I8)
+            builder.store(builder.bitcast(value, ir.IntType(self.count)), place, align=1)
+            return
+        element = storage_type(dtype)
+        vector = ir.VectorType(element, self.count)
+        value = builder.zext(value, vector) if dtype.kind == "b" else value
+        place = builder.gep(pointer, [at], source_etype=element)
+        if mask is None:
+            builder.store(value, place, align=dtype.itemsize)
+        else:
+            _masked_store(builder, value, place, mask, dtype.itemsize)
+
+
+def _masked_load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value, align: int) -> ir.Value:
+    zero = ir.Constant(vector, None)
+    return _intrinsic(builder, "load", vector, vector, [place, ir.Constant(I32, align), mask, zero])
+
+
+def _masked_store(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: ir.Value, align: int) -> None:
+    _intrinsic(builder, "store", value.type, ir.VoidType(), [value, place, ir.Constant(I32, align), mask])
+
+
+def _intrinsic(
+    builder: ir.IRBuilder, what: str, vector: ir.VectorType, result: ir.Type, args: Sequence[ir.Value]
+) -> ir.Value:
+    element = vector.element
+    letter = f"i{element.width}" if isinstance(element, ir.IntType) else f"f{64 if element == ir.DoubleType() else 32}"
+    name = f"llvm.masked.{what}.v{vector.count}{letter}.p0"
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    return builder.call(function, args)
+
+
+def _while(builder: ir.IRBuilder, begin: ir.Value, end: ir.Value, by: int, body: Callable[[ir.Value], None]) -> None:
+    """`for at in range(begin, end, by): body(at)`, where `by` divides the distance."""
+    before, loop, after = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("rest")
+    builder.cbranch(builder.icmp_signed("<", begin, end), loop, after)
+    builder.position_at_end(loop)
+    at = builder.phi(I64)
+    at.add_incoming(begin, before)
+    body(at)
+    later = builder.add(at, ir.Constant(I64, by))
+    at.add_incoming(later, builder.block)
+    builder.cbranch(builder.icmp_signed("<", later, end), loop, after)
+    builder.position_at_end(after)

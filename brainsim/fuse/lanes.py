@@ -1,0 +1,107 @@
+"""A few elements side by side: what every emitter works on, one LLVM vector per value."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+_TYPES = {
+    np.dtype(bool): ir.IntType(1),
+    np.dtype(np.float32): ir.FloatType(),
+    np.dtype(np.float64): ir.DoubleType(),
+    **{np.dtype(f"{sign}int{bits}"): ir.IntType(bits) for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+
+
+def has_type(dtype: Any) -> bool:
+    """Whether values of a dtype can be held in lanes."""
+    return isinstance(dtype, np.dtype | type) and np.dtype(dtype) in _TYPES
+
+
+def element_type(dtype: Any) -> ir.Type:
+    """LLVM type of one lane; of a bool one bit."""
+    return _TYPES[np.dtype(dtype)]
+
+
+def storage_type(dtype: Any) -> ir.Type:
+    """LLVM type of one element in memory; of a bool one byte."""
+    return ir.IntType(8) if np.dtype(dtype) == bool else element_type(dtype)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lanes:
+    """Where vector code is written to.
+
+    Attributes:
+        builder: LLVM's position.
+        count: Number of lanes.
+        index: Number of the first lane's element in the flattened arrays, int64; None where nothing asks for it.
+        active: Lanes that exist, one bit each; None for all. Only loops heed it.
+        avx512: Whether the processor has AVX-512F, which multiplies by a power of 2 in one instruction.
+    """
+
+    builder: ir.IRBuilder
+    count: int
+    index: ir.Value | None = None
+    active: ir.Value | None = None
+    avx512: bool = False
+
+    def vector(self, dtype: Any) -> ir.VectorType:
+        """LLVM type of a value."""
+        return ir.VectorType(element_type(dtype), self.count)
+
+    def constant(self, value: Any, dtype: Any) -> ir.Constant:
+        """A number in every lane."""
+        kind, number = self.vector(dtype), np.asarray(value, dtype).item()
+        if not isinstance(number, float):
+            number = int(number)
+        return ir.Constant(kind, [ir.Constant(kind.element, number)] * self.count)
+
+    def splat(self, scalar: ir.Value) -> ir.Value:
+        """A scalar in every lane."""
+        kind = ir.VectorType(scalar.type, self.count)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+        return self.builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), self.count), None))
+
+    def numbers(self) -> ir.Value:
+        """Numbers of the lanes' elements in the flattened arrays, int64."""
+        assert self.index is not None
+        steps = ir.Constant(ir.VectorType(ir.IntType(64), self.count), list(range(self.count)))
+        return self.builder.add(self.splat(self.index), steps)
+
+    def intrinsic(self, name: str, args: Sequence[ir.Value], *flags: bool) -> ir.Value:
+        """LLVM's operation `llvm.<name>` on vectors of one type; `flags` are its trailing bits."""
+        kind = args[0].type
+        constants = [ir.Constant(ir.IntType(1), int(flag)) for flag in flags]
+        return self.call(f"llvm.{name}.{mangled(kind)}", kind, [*args, *constants])
+
+    def call(self, name: str, result: ir.Type, args: Sequence[ir.Value]) -> ir.Value:
+        """Call a function by name; it is declared as one without side effects."""
+        function = self.builder.module.globals.get(name)
+        if function is None:
+            kind = ir.FunctionType(result, [arg.type for arg in args])
+            function = ir.Function(self.builder.module, kind, name)
+            if not name.startswith("llvm."):
+                function.attributes.add("readnone")
+                function.attributes.add("nounwind")
+        return self.builder.call(function, args)
+
+    def lane_by_lane(self, function: Callable[..., ir.Value], args: Sequence[ir.Value]) -> ir.Value:
+        """A function of scalars, on one lane after the other."""
+        result = None
+        for lane in range(self.count):
+            at = ir.Constant(ir.IntType(32), lane)
+            value = function(*(self.builder.extract_element(arg, at) for arg in args))
+            if result is None:
+                result = ir.Constant(ir.VectorType(value.type, self.count), ir.Undefined)
+            result = self.builder.insert_element(result, value, at)
+        return result
+
+
+def mangled(kind: ir.VectorType) -> str:
+    """LLVM's short name of a vector type, such as `v16f32`."""
+    element = kind.element
+    letters = f"i{element.width}" if isinstance(element, ir.IntType) else f"f{64 if element == ir.DoubleType() else 32}"
+    return f"v{kind.count}{letters}"
