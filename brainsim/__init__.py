@@ -44,6 +44,7 @@ from .recording import Trace as Trace
 from .recording import load as load
 from .recording import save as save
 from .simulate import Run as Run
+from .simulate import explain as explain
 from .simulate import run as run
 from .simulate import simulate as simulate
 from .synapses import Delta as Delta

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, State
+from ..fuse.loop import loop
 from ..networks import Network, Population
 from .inputs import Inputs, begin, evaluate
-from .records import Piece, Plan, read
+from .records import Piece, Plan, read, reader_of
 from .remat import scan, segment_length
 
 
@@ -59,23 +60,25 @@ def advance(
     """
     carry = _Carry(begin(network, inputs, state), {path: jnp.int32(-1) for path in (guarded(network) if watch else ())})
     segment = segment_length(remat, state, steps)
+    held = tuple(trace for trace in plan.sampled if reader_of(network, trace).kind in ("state", "weight"))
+    emissions = tuple(trace for trace in plan.sampled if trace not in held)
 
     def body(carry: _Carry, rows: dict[str, Array], sampled: bool = False) -> tuple[_Carry, Any]:
         state, x = evaluate(network, inputs, carry.state, rows)
         state, emitted = network.step(state, x)
         bad = {path: _first_bad(state, path, carry.state.step, known) for path, known in carry.bad.items()}
         reads = {spec.key: read(network, spec, state, emitted, compact=watch) for spec in plan.every_step}
-        samples = {trace.key: read(network, trace, state, emitted) for trace in plan.sampled} if sampled else {}
-        return _Carry(state, bad), ((network.out(emitted, state), reads), samples)
+        passing = {trace.key: read(network, trace, state, emitted) for trace in emissions} if sampled else {}
+        return _Carry(state, bad), ((network.out(emitted, state), reads), passing)
 
     def block(piece: Piece, carry: _Carry, rows: dict[str, Array]) -> tuple[_Carry, Any]:
-        before = []
-        if piece.length > 1:
-            most = {path: row[:-1] for path, row in rows.items()}
-            carry, (ys, _) = jax.lax.scan(body, carry, most, length=piece.length - 1)
-            before.append(ys)
-        carry, (last, samples) = body(carry, {path: row[-1] for path, row in rows.items()}, piece.sampled)
-        return carry, (_joined([*before, jax.tree.map(lambda y: y[None], last)]), samples)
+        if not piece.sampled:
+            assert piece.length == 1
+            carry, (ys, _) = body(carry, {path: row[0] for path, row in rows.items()})
+            return carry, (jax.tree.map(lambda y: y[None], ys), {})
+        carry, (ys, passing) = loop(functools.partial(body, sampled=True), carry, rows, piece.length)
+        samples = {trace.key: read(network, trace, carry.state, {}) for trace in held}
+        return carry, (ys, samples | {key: values[-1] for key, values in passing.items()})
 
     every_step, sampled, done = [], [], 0
     for piece in plan.pieces(start, steps):
@@ -87,15 +90,16 @@ def advance(
         sampled += [samples] if piece.sampled else []
         done += piece.steps
     out, records = _joined(every_step)
-    traces = _joined(sampled) if sampled else _empty(body, carry, inputs)
+    traces = _joined(sampled) if sampled else _empty(block, plan, carry, inputs)
     traces = {trace.key: traces[trace.key][plan.kept(trace, start)] for trace in plan.sampled}
     return Advanced(out, carry.state, {**records, **traces}, carry.bad)
 
 
-def _empty(body: Any, carry: _Carry, inputs: Inputs) -> dict[str, Array]:
+def _empty(block: Any, plan: Plan, carry: _Carry, inputs: Inputs) -> dict[str, Array]:
     """No sample, of the right shapes and dtypes."""
-    row = {path: jax.ShapeDtypeStruct(row.shape[1:], row.dtype) for path, row in inputs.rows.items()}
-    _, (_, samples) = jax.eval_shape(functools.partial(body, sampled=True), carry, row)
+    length = plan.block
+    rows = {path: jax.ShapeDtypeStruct((length, *row.shape[1:]), row.dtype) for path, row in inputs.rows.items()}
+    _, (_, samples) = jax.eval_shape(functools.partial(block, Piece(1, length, True)), carry, rows)
     return jax.tree.map(lambda sample: jnp.zeros((0, *sample.shape), sample.dtype), samples)
 
 
@@ -115,5 +119,5 @@ def guarded(network: Network) -> tuple[str, ...]:
 
 def _first_bad(state: State, path: str, step: Array, known: Array) -> Array:
     name, _, variable = path.rpartition(".")
-    finite = jnp.isfinite(jnp.sum(getattr(state.populations[name], variable) * 0))
+    finite = jnp.isfinite(getattr(state.populations[name], variable)).all()
     return jnp.where((known < 0) & ~finite, step, known)

@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from .._types import Array, State
 from ..recording import Rate, Spec, Spikes, Trace, expand
@@ -93,7 +94,8 @@ def chosen(spec: Spec, values: Array) -> Array:
     if isinstance(spec, Rate):
         return values.sum(-1)
     if spec.ids is not None:
-        values = jnp.take(values, spec.select(values.shape[-1]), axis=-1)
+        ids = spec.select(values.shape[-1]).astype(np.int32)  # known to be in range
+        values = jnp.take(values, ids, axis=-1, mode="clip")
     if isinstance(spec, Spikes) or spec.reduce is None:
         return values
     return values.mean(-1) if spec.reduce == "mean" else values.sum(-1)

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import State
+from ..fuse.loop import loop
 
 _RESIDUALS_PER_STATE = 4
 _LIMIT_BYTES = 2**31
@@ -40,17 +41,17 @@ def segment_length(remat: str | int | None, state: State, steps: int) -> int | N
 def scan(body: Callable[..., Any], carry: Any, xs: Any, length: int, segment: int | None) -> tuple[Any, Any]:
     """`jax.lax.scan`, checkpointed in segments of `segment` steps; a shorter one comes last."""
     if segment is None or segment >= length:
-        return jax.lax.scan(body, carry, xs, length=length)
+        return loop(body, carry, xs, length)
     count, tail = divmod(length, segment)
     head = jax.tree.map(lambda x: x[: count * segment].reshape(count, segment, *x.shape[1:]), xs)
 
     @jax.checkpoint
     def one_segment(carry: Any, rows: Any) -> tuple[Any, Any]:
-        return jax.lax.scan(body, carry, rows, length=segment)
+        return loop(body, carry, rows, segment)
 
     carry, ys = jax.lax.scan(one_segment, carry, head, length=count)
     ys = jax.tree.map(lambda y: y.reshape(count * segment, *y.shape[2:]), ys)
     if not tail:
         return carry, ys
-    carry, last = jax.lax.scan(body, carry, jax.tree.map(lambda x: x[count * segment :], xs), length=tail)
+    carry, last = loop(body, carry, jax.tree.map(lambda x: x[count * segment :], xs), tail)
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), ys, last)

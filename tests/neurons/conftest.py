@@ -20,7 +20,7 @@ def _start(neuron, n=1, *, batch=None, dtype=jnp.float32, init=None, seed=0):
     return neuron.init_state((n,), batch=batch, key=jax.random.key(seed), init=init or {}, dtype=dtype)
 
 
-def _run(neuron, state, drive=None, *, dt=0.1, steps=None, first=0, seed=0):
+def _run(neuron, state, drive=None, *, dt=0.1, steps=None, first=0, seed=0, over=jax.lax.scan):
     """Scan a built neuron. `drive`: a Drive whose leaves have a leading time axis; or None with `steps`.
 
     Returns the last state, and (states, emitted) with a leading time axis.
@@ -28,17 +28,17 @@ def _run(neuron, state, drive=None, *, dt=0.1, steps=None, first=0, seed=0):
     drive = Drive() if drive is None else drive
     leaves = jax.tree.leaves(drive)
     steps = steps if not leaves else leaves[0].shape[0]
-    return _scan(neuron, state, drive, jnp.int32(first), jax.random.key(seed), dt=dt, steps=steps)
+    return _scan(neuron, state, drive, jnp.int32(first), jax.random.key(seed), dt=dt, steps=steps, over=over)
 
 
-@functools.partial(jax.jit, static_argnames=("dt", "steps"))
-def _scan(neuron, state, drive, first, key, *, dt, steps):
+@functools.partial(jax.jit, static_argnames=("dt", "steps", "over"))
+def _scan(neuron, state, drive, first, key, *, dt, steps, over):
     def step(carry, x):
         k, d = x
         state, out = neuron.step(carry, d, dt, Stream.of(key, k))
         return state, (state, out)
 
-    return jax.lax.scan(step, state, (first + jnp.arange(steps, dtype=jnp.int32), drive))
+    return over(step, state, (first + jnp.arange(steps, dtype=jnp.int32), drive))
 
 
 @pytest.fixture

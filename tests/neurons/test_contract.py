@@ -1,11 +1,17 @@
 """One contract, every neuron: a new one is one line in `NEURONS` and inherits the whole battery."""
 
+import functools
+import logging
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from brainsim import _native
+from brainsim._streams import Stream
 from brainsim._types import Drive
+from brainsim.fuse.loop import loop
 from brainsim.neurons import LI, LIF, AdaptiveLIF, Astrocyte, Neuron, UltraLIF, param
 from brainsim.units import Hz, ms, mV, nS, pA, pF
 
@@ -66,6 +72,29 @@ def stimulus(name: str, steps: int, lead: tuple[int, ...] = (), dtype=jnp.float3
     current = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
     decaying = ((jnp.asarray(rng.random((steps, *lead, N)), dtype), jnp.full((steps,), 5.0, dtype)),)
     return Drive(jump=jump, current=current, decaying=decaying)
+
+
+@pytest.fixture(params=["xla", "fused"])
+def sim(request, sim):
+    """The whole battery on XLA's loop and on the fused one."""
+    sim.run = functools.partial(sim.run, over=loop if request.param == "fused" else jax.lax.scan)
+    return sim
+
+
+@pytest.mark.skipif(_native.WHY_XLA is not None, reason=f"needs the native kernels: {_native.WHY_XLA}")
+@pytest.mark.parametrize("batch", [None, BATCH])
+@pytest.mark.parametrize("name", NEURONS)
+def test_every_neuron_is_fused(name, batch, caplog):
+    neuron = NEURONS[name].build("x", (N,), dt=DT, key=jax.random.key(0), dtype=jnp.float32)
+    state = neuron.init_state((N,), batch=batch, key=jax.random.key(0), dtype=jnp.float32)
+    drive = stimulus(name, 3, () if batch is None else (batch,))
+
+    def step(carry, x):
+        return neuron.step(carry, x[1], DT, Stream.of(jax.random.key(1), x[0]))
+
+    with caplog.at_level(logging.INFO, "brainsim"):
+        jax.jit(lambda s, d: loop(step, s, (jnp.arange(3, dtype=jnp.int32), d))).lower(state, drive)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("name", NEURONS)

@@ -1,0 +1,143 @@
+"""How a network runs on this machine: the way of every population and projection, and what a step of it costs.
+
+print(bs.explain(net))
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from .. import _native
+from .._types import State
+from ..fuse.loop import Choice, choose, loop_p
+from ..fuse.report import Path, path_of
+from ..networks import Network
+from .advance import advance
+from .inputs import prepare
+from .records import make_plan
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One population or projection.
+
+    Attributes:
+        name: Its path in the network.
+        way: "fused" (its own native loop), "kernel" (an event operator), "xla", or "input".
+        size: Neurons, or synapses.
+        operations: Arithmetic operations in each step, those for events not counted.
+        bytes: Bytes read and written in each step, likewise.
+        per_event: Bytes that one event at one synapse moves; 0 for populations.
+        why: Why it is not native, or None.
+    """
+
+    name: str
+    way: str
+    size: int
+    operations: int
+    bytes: int
+    per_event: int = 0
+    why: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """What `explain` returns; printing it shows a table.
+
+    Attributes:
+        parts: Populations, then projections.
+        loop: "one native call", "native calls in each step" or "XLA".
+        why: What stood in the way of one native call.
+    """
+
+    parts: tuple[Part, ...]
+    loop: str
+    why: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain numbers and strings."""
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        rows = [("part", "way", "size", "operations", "bytes", "bytes/event")]
+        rows += [
+            (p.name, p.way, f"{p.size:,}", f"{p.operations:,}", f"{p.bytes:,}", str(p.per_event or ""))
+            for p in self.parts
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(_padded(row, widths)).rstrip() for row in rows]
+        lines += [f"{part.name}: {part.why}" for part in self.parts if part.why]
+        return "\n".join([*lines, f"loop over time: {self.loop}", *(f"  {why}" for why in self.why)])
+
+
+def _padded(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
+    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        yield cell.ljust(width) if column < 2 else cell.rjust(width)
+
+
+def explain(model: Network, inputs: Any = None, *, batch: int | None = None) -> Explanation:
+    """Say how `run` and `simulate` compute a network.
+
+    Args:
+        model: The network.
+        inputs: As in `run`, where they matter: a signal may be what cannot be fused.
+        batch: Number of trials.
+
+    Returns:
+        The way of every part, operations and bytes per step, and why not where something is not native.
+    """
+    if not isinstance(model, Network):
+        raise TypeError(f"`model`: expected a Network, got {type(model).__name__}.")
+    prepared = prepare(model, inputs, 2)
+    state = model.init_state(prepared.batch if batch is None else batch)
+
+    def two_steps(arrays: Any, state: State) -> Any:
+        network = eqx.combine(arrays, static)
+        return advance(network, state, prepared, make_plan(network, ()), steps=2, start=0, remat=None).state
+
+    arrays, static = eqx.partition(model, eqx.is_array)
+    jaxpr = jax.make_jaxpr(two_steps)(arrays, state)
+    found = [eqn for eqn in jaxpr.eqns if eqn.primitive is loop_p]
+    choice = choose(**found[0].params) if found else None
+    parts = (*_populations(model, state, choice), *_projections(model, state, choice))
+    if choice is None or choice.way is None:
+        return Explanation(parts, "XLA", (_native.WHY_XLA,) if _native.WHY_XLA else choice.why if choice else ())
+    return Explanation(parts, "native calls in each step" if choice.why else "one native call", choice.why)
+
+
+def _places(state: State, group: str, name: str) -> tuple[int, ...]:
+    """Where the arrays of a part lie among the leaves of the carry (of which the state is the first part)."""
+    leaves = jax.tree_util.tree_flatten_with_path(state)[0]
+    wanted = (group, name)
+    return tuple(at for at, (path, _) in enumerate(leaves) if tuple(str(_name(key)) for key in path[:2]) == wanted)
+
+
+def _name(key: Any) -> Any:
+    return key.name if isinstance(key, jax.tree_util.GetAttrKey) else getattr(key, "key", key)
+
+
+def _path(state: State, choice: Choice | None, group: str, name: str) -> Path:
+    places = _places(state, group, name)
+    if choice is None:
+        return Path("xla", (), 0, 0, _native.WHY_XLA)
+    return path_of(choice, places)
+
+
+def _populations(model: Network, state: State, choice: Choice | None) -> Iterator[Part]:
+    for name, population in model.populations.items():
+        path = _path(state, choice, "populations", name)
+        stateless = not jax.tree.leaves(state.populations[name])
+        yield Part(name, "input" if stateless else path.way, population.size, path.operations, path.bytes, why=path.why)
+
+
+def _projections(model: Network, state: State, choice: Choice | None) -> Iterator[Part]:
+    for name, connection in model.projections.items():
+        path = _path(state, choice, "projections", name)
+        way = "xla" if path.way == "xla" or _native.WHY_XLA is not None else "kernel"
+        item = connection.weight.dtype.itemsize
+        each = 0 if connection.indices is None else 4 + 2 * item + item * (connection.weight.ndim > 0)
+        each += 4 * (connection.delay_steps is not None)
+        yield Part(name, way, connection.n_synapses, path.operations, path.bytes, each, path.why)

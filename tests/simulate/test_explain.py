@@ -1,0 +1,60 @@
+"""`explain` says how every part of a network is computed, and why where it is not native."""
+
+import jax.numpy as jnp
+import pytest
+
+import brainsim as bs
+from brainsim import _native
+from brainsim.networks.balanced import coba
+from brainsim.units import ms, mV, pA
+
+kernels = pytest.mark.skipif(_native.WHY_XLA is not None, reason=f"needs the native kernels: {_native.WHY_XLA}")
+
+
+class Sorting(bs.AdaptiveLIF):
+    """A neuron that looks at its neighbours, which no pointwise kernel can."""
+
+    def overdrive(self, s):
+        return super().overdrive(s) + 0 * jnp.sort(s.v)
+
+
+@kernels
+def test_a_balanced_network_is_one_native_call():
+    found = bs.explain(coba(100))
+    assert found.loop == "one native call" and found.why == ()
+    ways = {part.name: part.way for part in found.parts}
+    assert ways == {"E": "fused", "I": "fused", "E->E": "kernel", "E->I": "kernel", "I->E": "kernel", "I->I": "kernel"}
+    neurons, synapses = found.parts[0], found.parts[2]
+    # v, refractory and two conductances are read, v and refractory written; the rest are single numbers
+    assert 6 * 80 * 4 <= neurons.bytes <= 6 * 80 * 4 + 100 and neurons.operations >= 20 * 80
+    assert (synapses.operations, synapses.per_event) == (80, 12)  # one multiplication by the decay
+
+
+@kernels
+def test_what_is_not_native_is_named_with_its_line():
+    cell = bs.LIF(20 * ms, i_bias=2 * pA)
+    net = bs.Network({"S": bs.Population(80, Sorting(20 * ms)), "E": bs.Population(80, cell)}, dt=0.1)
+    found = bs.explain(net)
+    sorting, plain = found.parts
+    assert (sorting.way, plain.way) == ("xla", "fused")
+    assert sorting.why is not None and "sort at" in sorting.why and "test_explain.py" in sorting.why
+    assert found.loop == "native calls in each step" and "S: sort" in str(found)
+
+
+@kernels
+def test_sources_and_dense_projections():
+    populations = {"in": bs.SpikeTimes([1.0], [0], n=3), "E": bs.Population(80, bs.LIF(20 * ms))}
+    dense = bs.Projection("in", "E", bs.FixedProbability(0.5), 1 * mV, storage="dense")
+    ways = [part.way for part in bs.explain(bs.Network(populations, [dense], dt=0.1)).parts]
+    assert ways == ["input", "fused", "kernel"]
+
+
+@pytest.mark.skipif(_native.WHY_XLA is None, reason="the native kernels are in use")
+def test_without_kernels_it_says_why():
+    found = bs.explain(coba(100))
+    assert {part.way for part in found.parts} == {"xla"} and found.why == (_native.WHY_XLA,)
+
+
+def test_refuses_what_is_no_network():
+    with pytest.raises(TypeError, match="`model`: expected a Network, got int"):
+        bs.explain(3)  # type: ignore[arg-type]
