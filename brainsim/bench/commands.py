@@ -53,6 +53,7 @@ Platform = Annotated[str | None, typer.Option(help='JAX platform, such as "cpu" 
 def coba(
     neurons: Annotated[int, typer.Option(min=100, help="Neurons, 80 % excitatory; 80 synapses each.")] = 4000,
     duration: Annotated[float, typer.Option(min=1.0, help="Biological time (ms).")] = 1000.0,
+    limit: Annotated[bool, typer.Option("--limit", help="In turns with the same network by hand in C.")] = False,
     threads: Threads = None,
     seed: Seed = 1,
     repeats: Repeats = 5,
@@ -63,6 +64,7 @@ def coba(
 ) -> None:
     """Conductance-based E-I network of Vogels & Abbott (2005): wall seconds per biological second."""
     arguments = {"neurons": neurons, "duration": duration, "seed": seed, "repeats": repeats, "warmup": warmup}
+    arguments |= {"limit": True} if limit else {}
     _measure("coba", arguments, json, threads=threads, precision=precision, platform=platform)
 
 
@@ -156,7 +158,7 @@ def _measure(workload: str, arguments: dict[str, Any], json: str | None, **optio
     if json is not None:
         write(outcome, json)
     else:
-        _show(outcome)
+        show(outcome)
     if not passed(outcome):
         failed = {name: entry for name, entry in outcome["checks"].items() if not entry["ok"]}
         progress.print(f"check failed: {failed}")
@@ -172,7 +174,8 @@ def write(outcome: Any, target: str) -> None:
         Path(target).write_text(text + "\n")
 
 
-def _show(outcome: dict[str, Any]) -> None:
+def show(outcome: dict[str, Any]) -> None:
+    """The figures of a result as a table."""
     table = Table("figure", "value", title=f"bench {outcome['workload']}")
     for name, value in outcome.items():
         if isinstance(value, float):

@@ -5,6 +5,8 @@
 `samples` are wall seconds of single calls, in order; nothing is thrown away. A check that fails makes the exit code 1.
 """
 
+import contextlib
+import logging
 import os
 import platform
 import resource
@@ -13,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,7 +65,8 @@ class Timing(NamedTuple):
         }
 
 
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Wall seconds of a call, and its result, which is waited for."""
     start = time.perf_counter()
     value = jax.block_until_ready(call())
     return time.perf_counter() - start, value
@@ -77,13 +80,30 @@ def time_calls(call: Callable[[], Any], *, repeats: int = 5, warmup: int = 1) ->
         repeats: Timed calls.
         warmup: Calls between the first and the timed ones.
     """
-    first, value = _timed(call)
+    first, value = timed(call)
     samples = []
     for number in range(warmup + repeats):
-        seconds, value = _timed(call)
+        seconds, value = timed(call)
         if number >= warmup:
             samples.append(seconds)
     return Timing(first, samples, value)
+
+
+@contextlib.contextmanager
+def lines_logged() -> Iterator[list[str]]:
+    """What brainsim writes in its log meanwhile, such as why something runs on XLA."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("brainsim")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def check(value: float, low: float, high: float) -> dict[str, Any]:

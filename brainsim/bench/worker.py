@@ -9,7 +9,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from . import coba, operator, train
@@ -44,30 +45,55 @@ def launch(
         WorkerFailed: The child raised.
     """
     command = [sys.executable, "-m", "brainsim.bench.worker", workload, json.dumps(arguments)]
-    environment = _environment(threads, precision, platform)
-    with _pinned(threads):
-        child = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True, check=False)
-    if child.returncode:
-        raise WorkerFailed(f"{workload}: the child process ended with code {child.returncode}.")
+    outcome = answer(command, threads=threads, precision=precision, platform=platform)
     options = {"threads": threads, "precision": precision, "platform": platform}
-    outcome = json.loads(child.stdout)
     return outcome | {"arguments": outcome["arguments"] | options}
 
 
+def answer(
+    command: list[str],
+    *,
+    threads: int | None = None,
+    precision: str = "f32",
+    platform: str | None = None,
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The JSON object that a pinned child process prints on stdout; see `launch`.
+
+    Args:
+        command: The child.
+        threads: Cores to pin it to, and as many threads.
+        precision: "f32" or "f64".
+        platform: JAX platform.
+        extra: Environment variables besides.
+    """
+    environment = {**_environment(threads, precision, platform), **extra}
+    with pinned(threads):
+        child = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True, check=False)
+    if child.returncode:
+        raise WorkerFailed(f"{' '.join(command[1:4])}: the child process ended with code {child.returncode}.")
+    return json.loads(child.stdout)
+
+
+def thread_environment(threads: int | None) -> dict[str, str]:
+    """Variables that tell numerical libraries how many threads they have."""
+    if threads is None:
+        return {}
+    counts = dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))  # XLA's pool reads NPROC
+    flags = os.environ.get("XLA_FLAGS", "")
+    single = {"XLA_FLAGS": f"{flags} --xla_cpu_multi_thread_eigen=false".strip()} if threads == 1 else {}
+    return counts | single
+
+
 def _environment(threads: int | None, precision: str, platform: str | None) -> dict[str, str]:
-    environment = dict(os.environ, JAX_ENABLE_X64=str(precision == "f64"))
-    if threads is not None:
-        environment |= {"NPROC": str(threads), "OMP_NUM_THREADS": str(threads)}  # XLA's pool reads NPROC
-    if threads == 1:
-        flags = environment.get("XLA_FLAGS", "")
-        environment["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    environment = dict(os.environ, JAX_ENABLE_X64=str(precision == "f64")) | thread_environment(threads)
     if platform is not None:
         environment["JAX_PLATFORMS"] = platform
     return environment
 
 
 @contextlib.contextmanager
-def _pinned(threads: int | None) -> Iterator[None]:
+def pinned(threads: int | None) -> Iterator[None]:
     """Let children inherit the first `threads` cores of this process; its own cores are given back afterwards."""
     cores = affinity()
     if threads is not None and threads > len(cores):

@@ -29,7 +29,7 @@ def test_precision_and_platform_reach_jax(precision, x64):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no processor affinity")
 def test_pinning_lasts_only_while_the_child_starts():
     before = affinity()
-    with worker._pinned(1):
+    with worker.pinned(1):
         assert affinity() == before[:1]
     assert affinity() == before
 

@@ -1,0 +1,21 @@
+#!/bin/sh
+# An environment of its own for each simulator that brainsim is measured against:
+#     sh benchmarks/peers/make_env.sh [PYTHON] [FOLDER]        default: python3.13 and .peers/
+# Brian2 2.11 and brainevent 0.3 need Python 3.13 and 3.12; a C++ compiler is needed for Brian2. Made once: a folder that
+# is there is left alone.
+set -eu
+python=${1:-python3.13}
+folder=${2:-.peers}
+
+make_env() { # name, packages
+    name=$1
+    shift
+    if [ -e "$folder/$name/ready" ]; then return; fi
+    "$python" -m venv "$folder/$name"
+    "$folder/$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    touch "$folder/$name/ready"
+    echo "$folder/$name: $*"
+}
+
+make_env brian2 brian2==2.11.0
+make_env brainevent brainevent==0.3.0 brainpy==2.9.0 brainstate==0.6.0 numba

@@ -1,0 +1,64 @@
+"""A benchmark that is a script of the checkout: the script starts itself once more, pinned, and shows what that finds.
+
+    python benchmarks/NAME.py [options of its own] [--threads N] [--json FILE]
+
+Exit code 1: a check failed, or the child did.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from . import commands
+from .harness import passed
+from .worker import WorkerFailed, answer
+
+_CHILD = "BRAINSIM_BENCH_CHILD"
+
+
+def main(measure: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser) -> None:
+    """Parse, measure in a pinned child, write the result or show it.
+
+    Args:
+        measure: Is called in the child with the parsed options by name; returns a result, or raises.
+        parser: The script's own options; `--threads` and `--json` are added.
+    """
+    parser.add_argument("--threads", type=int, help="pin to this many cores (default: all, not pinned)")
+    parser.add_argument("--json", default=None, metavar="FILE", help="JSON into FILE, - for stdout")
+    options = vars(parser.parse_args())
+    threads, target = options.pop("threads"), options.pop("json")
+    if _CHILD in os.environ:
+        print(json.dumps(measure(**options)))
+        return
+    try:
+        outcome = answer([sys.executable, *sys.argv], threads=threads, extra={_CHILD: "1"})
+    except (ValueError, WorkerFailed) as error:
+        sys.exit(str(error))
+    outcome["arguments"] |= {"threads": threads}
+    if target is None:
+        commands.show(outcome)
+        _show_rows(outcome.get("rows", {}))
+    else:
+        commands.write(outcome, target)
+    if not passed(outcome):
+        sys.exit(f"check failed: {[name for name, entry in outcome['checks'].items() if not entry['ok']]}")
+
+
+def _show_rows(rows: dict[str, dict[str, Any]]) -> None:
+    """The rows of a result that has several, one column a figure."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    table = Table("", *columns)
+    for name, row in rows.items():
+        table.add_row(name, *(_cell(row.get(column)) for column in columns))
+    if rows:
+        Console().print(table)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
