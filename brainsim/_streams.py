@@ -4,7 +4,8 @@
 
 Before time starts, wiring is drawn on the host (`generator`), values by JAX (`key_of`). During the run a `Stream` draws
 by counter: word(key, step, index) = Threefry-2x32 with 20 rounds (Salmon et al., SC 2011), in plain `uint32`
-arithmetic, so that XLA fuses it into the loop that uses the number.
+arithmetic, so that XLA fuses it into the loop that uses the number. Draws have the same bits in XLA and in a fused
+kernel.
 """
 
 import hashlib
@@ -14,6 +15,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from . import _exact
 
 
 def path_hash(path: str) -> int:
@@ -59,11 +62,11 @@ class Stream(NamedTuple):
     @property
     def key(self) -> jax.Array:
         """A JAX key of this step, for `jax.random`."""
-        return jax.random.wrap_key_data(self._derive(0, _KEYS), impl="threefry2x32")
+        return jax.random.wrap_key_data(jnp.stack(self._derive(0, _KEYS)), impl="threefry2x32")
 
     def fold(self, path: str) -> "Stream":
         """The stream `path` below this one."""
-        return self._replace(words=self._hashed(path_hash(path), _PATHS))
+        return self._replace(words=jnp.stack(self._hashed(path_hash(path), _PATHS)))
 
     def uniform(self, shape: tuple[int, ...], *, draw: int | jax.Array = 0, dtype: Any = jnp.float32) -> jax.Array:
         """Uniform in the open interval (0, 1).
@@ -76,11 +79,7 @@ class Stream(NamedTuple):
             draw: Number of the draw; different numbers are independent within a step.
             dtype: float32 or float64.
         """
-        first, second = self._words(shape, draw)
-        if jnp.dtype(dtype) == jnp.float64:
-            high, low = (first >> 6).astype(dtype), (second >> 6).astype(dtype)
-            return high * 2.0**-26 + (low * 2.0**-52 + 2.0**-53)
-        return _unit(first)
+        return _unit(*self._words(shape, draw), dtype)
 
     def normal(self, shape: tuple[int, ...], *, draw: int | jax.Array = 0, dtype: Any = jnp.float32) -> jax.Array:
         """Standard normal, by Box and Muller from both words: sqrt(-2 log u1) cos(2 pi u2).
@@ -89,9 +88,10 @@ class Stream(NamedTuple):
         """
         first, second = self._words(shape, draw)
         double = jnp.dtype(dtype) == jnp.float64
-        u1 = first.astype(dtype) * 2.0**-32 + 2.0**-33 if double else _unit(first)
+        u1 = first.astype(dtype) * 2.0**-32 + 2.0**-33 if double else _unit(first, second, dtype)
         turn = second.astype(jnp.int32).astype(dtype) * 2.0**-32  # angle / 2 pi, in [-1/2, 1/2]
-        return jnp.sqrt(-2.0 * jnp.log(u1)) * _sine(2.0 * math.pi * (0.25 - jnp.abs(turn)), terms=11 if double else 6)
+        cosine = _exact.sine(2.0 * math.pi * (0.25 - jnp.abs(turn)), terms=11 if double else 6)
+        return _exact.times(jnp.sqrt(-2.0 * _exact.log(u1)), cosine)
 
     def poisson(
         self, mean: jax.Array | float, shape: tuple[int, ...], *, draw: int | jax.Array = 0, dtype: Any = jnp.float32
@@ -107,29 +107,24 @@ class Stream(NamedTuple):
             draw: Number of the draw; different numbers are independent within a step.
             dtype: float32 or float64, of the counts as well.
         """
-        mean = jax.lax.stop_gradient(jnp.asarray(mean, dtype))
-        parts = jnp.maximum(jnp.ceil(jnp.max(mean, initial=0.0) / 16.0), 1.0).astype(jnp.int32)
-        stream = self._replace(words=self._derive(draw, _COUNTS))
-        share = mean / parts.astype(dtype)
-
-        def add(carry):
-            part, total = carry
-            return part + 1, total + _invert_poisson(share, stream.uniform(shape, draw=part, dtype=dtype))
-
-        return jax.lax.while_loop(lambda carry: carry[0] < parts, add, (jnp.int32(0), jnp.zeros(shape, dtype)))[1]
+        means = jax.lax.stop_gradient(jnp.asarray(mean, dtype))
+        means = jnp.broadcast_to(means, shape).ravel() if means.ndim else means
+        index = jax.lax.iota(jnp.uint32, math.prod(shape))
+        draw_one = jax.vmap(_poisson, in_axes=(None, 0 if means.ndim else None, 0))
+        return draw_one(self._derive(draw, _COUNTS), means, index).reshape(shape)
 
     def _words(self, shape: tuple[int, ...], draw: int | jax.Array) -> tuple[jax.Array, jax.Array]:
         words = self.words if isinstance(draw, int) and draw == 0 else self._hashed(draw, _DRAWS)
         index = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
         return threefry(words[0], words[1], self.step.astype(jnp.uint32), index)
 
-    def _hashed(self, number: int | jax.Array, purpose: int) -> jax.Array:
+    def _hashed(self, number: int | jax.Array, purpose: int) -> tuple[jax.Array, jax.Array]:
         number = jnp.asarray(number).astype(jnp.uint32)
-        return jnp.stack(threefry(self.words[0], self.words[1], number, jnp.uint32(purpose)))
+        return threefry(self.words[0], self.words[1], number, jnp.uint32(purpose))
 
-    def _derive(self, number: int | jax.Array, purpose: int) -> jax.Array:
-        stream = self._replace(words=self._hashed(number, purpose))
-        return stream._hashed(self.step, purpose)
+    def _derive(self, number: int | jax.Array, purpose: int) -> tuple[jax.Array, jax.Array]:
+        first, second = self._hashed(number, purpose)
+        return threefry(first, second, self.step.astype(jnp.uint32), jnp.uint32(purpose))
 
 
 # Second counter words that no index of an array reaches: one a purpose.
@@ -152,34 +147,46 @@ def threefry(key0: jax.Array, key1: jax.Array, x0: jax.Array, x1: jax.Array) -> 
     return x0, x1
 
 
-def _unit(word: jax.Array) -> jax.Array:
-    return (word >> 9).astype(jnp.int32).astype(jnp.float32) * 2.0**-23 + 2.0**-24
+def _unit(first: jax.Array, second: jax.Array, dtype: Any) -> jax.Array:
+    if jnp.dtype(dtype) == jnp.float64:
+        high, low = (first >> 6).astype(dtype), (second >> 6).astype(dtype)
+        return high * 2.0**-26 + (low * 2.0**-52 + 2.0**-53)
+    return (first >> 9).astype(jnp.int32).astype(jnp.float32) * 2.0**-23 + 2.0**-24
 
 
-def _sine(x: jax.Array, terms: int) -> jax.Array:
-    """sin(x) for |x| <= pi / 2 by its series; XLA's own sine and cosine, right everywhere, cost ten times as much."""
-    square, series = x * x, jnp.ones_like(x)
-    for n in range(terms, 0, -1):
-        series = 1.0 - series * square * (1 / (2 * n * (2 * n + 1)))
-    return x * series
+def _poisson(words: tuple[jax.Array, jax.Array], mean: jax.Array, index: jax.Array) -> jax.Array:
+    """One count; each of its parts has a counter of its own."""
+    parts = jnp.maximum(jnp.ceil(mean / 16.0), 1.0).astype(jnp.int32)
+    share = mean / parts.astype(mean.dtype)
+
+    def add(carry):
+        part, total = carry
+        drawn = _unit(*threefry(words[0], words[1], part.astype(jnp.uint32), index), mean.dtype)
+        return part + 1, total + _invert_poisson(share, drawn)
+
+    return jax.lax.while_loop(lambda carry: carry[0] < parts, add, (jnp.int32(0), jnp.zeros_like(mean)))[1]
 
 
 def _invert_poisson(mean: jax.Array, u: jax.Array) -> jax.Array:
-    tiny = jnp.finfo(u.dtype).eps / 4
+    """The number of k with u > P(X <= k), of a single mean, by w = (u - P(X <= k)) / P(X = k) without a division.
 
-    def unresolved(carry):
-        k, p, below, _ = carry
-        return jnp.any((u > below) & ((p > tiny) | (k <= mean)))
+        w(0) = u e^mean - 1,      w(k + 1) = w(k) (k + 1) / mean - 1
+
+    While w is positive, k is too small. Above (k + 1 - mean) w = mean it would grow for ever: the sum of all
+    probabilities, as rounded, is below u.
+    """
+    inverse = 1.0 / mean
+
+    def too_small(carry):
+        count, w = carry
+        return (w > 0.0) & ((count + 1.0 - mean) * w <= mean)
 
     def search(carry):
-        k, p, below, count = carry
-        for _ in range(4):
-            count = count + (u > below).astype(u.dtype)
-            k = k + 1.0
-            p = p * mean / k
-            below = below + p
-        return k, p, below, count
+        count, w = carry
+        k = count  # nothing was left out so far
+        for number in range(1, 9):
+            count = count + (w > 0.0).astype(u.dtype)
+            w = _exact.times(w, (k + number) * inverse) - 1.0
+        return count, w
 
-    start = jnp.exp(-mean)
-    carry = (jnp.zeros((), u.dtype), start, start, jnp.zeros_like(u))
-    return jax.lax.while_loop(unresolved, search, carry)[3]
+    return jax.lax.while_loop(too_small, search, (jnp.zeros_like(u), _exact.times(u, _exact.exp(mean)) - 1.0))[0]

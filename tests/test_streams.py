@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from brainsim._streams import Stream, fold, generator, key_of, path_hash, threefry
+from brainsim._streams import Stream, _invert_poisson, fold, generator, key_of, path_hash, threefry
 
 ALPHA = 0.01 / 20  # the number of tests of a law in this file
 MANY = 200_000
@@ -126,6 +126,20 @@ class TestPoisson:
         counts = np.asarray(stream().poisson(mean, (20_000, 4)))
         standard = np.sqrt(np.asarray(mean) / 20_000)
         assert (np.abs(counts.mean(0) - mean) <= 4 * standard).all()
+
+    def test_an_entry_depends_on_its_own_mean_only(self):
+        alone = stream().poisson(jnp.array([0.3, 20.0]), (500, 2))
+        beside = stream().poisson(jnp.array([[0.3, 20.0], [300.0, 0.0]] * 250), (500, 2))
+        np.testing.assert_array_equal(alone[::2], beside[::2])
+        np.testing.assert_array_equal(stream().poisson(0.7, (50,)), stream().poisson(jnp.full(50, 0.7), (50,)))
+
+    @pytest.mark.parametrize("mean", [1e-6, 0.02, 1.0, 6.0, 16.0])
+    def test_counts_are_quantiles_of_the_uniform_draw(self, mean):
+        u = np.concatenate([np.linspace(1e-6, 1 - 1e-6, 20_001), 1 - 2.0**-24 * np.arange(1, 99, 2)]).astype(np.float32)
+        counts = jax.jit(jax.vmap(_invert_poisson, (None, 0)))(jnp.float32(mean), u)
+        away = 4e-6
+        lowest, highest = (stats.poisson.ppf(np.clip(u.astype(float) + d, 0, 1 - 1e-9), mean) for d in (-away, away))
+        assert ((np.maximum(lowest, 0) <= counts) & (counts <= highest)).all()
 
     def test_counts_carry_no_gradient(self):
         assert jax.grad(lambda mean: stream().poisson(mean, (50,)).sum())(2.0) == 0.0

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from .emit_arithmetic import ARITHMETIC
 from .emit_conversions import CONVERSIONS
 from .emit_functions import FUNCTIONS
 from .graph import Graph, Literal, Node, Type
-from .lanes import Lanes, has_type
+from .lanes import Lanes, Vector, has_type
 from .operation import Operation, Rule, kind_of
 
 RULES: dict[str, Rule] = {**ARITHMETIC, **CONVERSIONS, **FUNCTIONS}
@@ -26,8 +25,8 @@ PER_LANE = frozenset(name for name, rule in RULES.items() if rule.per_lane)
 
 
 def emit(
-    lanes: Lanes, node: Node, ins: Sequence[ir.Value], in_dtypes: Sequence[Any], out_dtypes: Sequence[Any]
-) -> list[ir.Value]:
+    lanes: Lanes, node: Node, ins: Sequence[Vector], in_dtypes: Sequence[Any], out_dtypes: Sequence[Any]
+) -> list[Vector]:
     """Write one operation, which `unsupported` does not object to; may begin new blocks.
 
     Args:
@@ -47,13 +46,13 @@ def emit(
     return RULES[node.op].emit(Operation(lanes, node.params, ins, in_dtypes, out_dtypes))
 
 
-def emit_graph(lanes: Lanes, graph: Graph, ins: Sequence[ir.Value]) -> list[ir.Value]:
+def emit_graph(lanes: Lanes, graph: Graph, ins: Sequence[Vector]) -> list[Vector]:
     """Write a whole graph."""
     known = dict(zip(graph.inputs, ins, strict=True))
     for number, value in graph.constants.items():
         known[number] = lanes.constant(np.asarray(value).reshape(()), graph.types[number].dtype)
 
-    def read(atom: Any) -> ir.Value:
+    def read(atom: Any) -> Vector:
         return lanes.constant(atom.value, atom.dtype) if isinstance(atom, Literal) else known[atom]
 
     for node in graph.nodes:
@@ -98,18 +97,18 @@ def _unsupported_body(graph: Graph) -> str | None:
     return None
 
 
-def _loop(lanes: Lanes, params: dict[str, Any], ins: Sequence[ir.Value]) -> list[ir.Value]:
+def _loop(lanes: Lanes, params: dict[str, Any], ins: Sequence[Vector]) -> list[Vector]:
     first, second = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
     of_condition, of_body, start = ins[:first], ins[first:second], ins[second:]
     builder = lanes.builder
 
-    def wanted(carry: Sequence[ir.Value]) -> ir.Value:
+    def wanted(carry: Sequence[Vector]) -> Vector:
         (more,) = emit_graph(lanes, params["cond"], [*of_condition, *carry])
         return more if lanes.active is None else builder.and_(more, lanes.active)
 
     loop, after = builder.append_basic_block("while"), builder.append_basic_block("done")
     more, before = wanted(start), builder.block
-    builder.cbranch(_any(lanes, more), loop, after)
+    builder.cbranch(lanes.any(more), loop, after)
     builder.position_at_end(loop)
     going = builder.phi(more.type)
     going.add_incoming(more, before)
@@ -123,7 +122,7 @@ def _loop(lanes: Lanes, params: dict[str, Any], ins: Sequence[ir.Value]) -> list
     for phi, old, new in zip(carry, start, stepped, strict=True):
         phi.add_incoming(old, before)
         phi.add_incoming(new, end)
-    builder.cbranch(_any(lanes, more), loop, after)
+    builder.cbranch(lanes.any(more), loop, after)
     builder.position_at_end(after)
     results = [builder.phi(value.type) for value in start]
     for phi, old, new in zip(results, start, stepped, strict=True):
@@ -132,15 +131,10 @@ def _loop(lanes: Lanes, params: dict[str, Any], ins: Sequence[ir.Value]) -> list
     return results
 
 
-def _any(lanes: Lanes, mask: ir.Value) -> ir.Value:
-    every = ir.IntType(lanes.count)
-    return lanes.builder.icmp_unsigned("!=", lanes.builder.bitcast(mask, every), ir.Constant(every, 0))
-
-
-def _branches(lanes: Lanes, branches: Sequence[Graph], ins: Sequence[ir.Value], dtype: Any) -> list[ir.Value]:
+def _branches(lanes: Lanes, branches: Sequence[Graph], ins: Sequence[Vector], dtype: Any) -> list[Vector]:
     which, *operands = ins
     builder, last = lanes.builder, len(branches) - 1
-    chosen: list[ir.Value] = []
+    chosen: list[Vector] = []
     for number, branch in enumerate(branches):
         sign = "<=" if number == 0 else ">=" if number == last else "=="
         taken = builder.icmp_signed(sign, which, lanes.constant(number, dtype))

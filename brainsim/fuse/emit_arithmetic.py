@@ -8,22 +8,21 @@ a shift by the width or more leaves zeros, or copies of the sign; a comparison w
 import math
 from collections.abc import Callable
 
-from llvmlite import ir
+from .lanes import Vector
+from .operation import BITS, FLOATS, INTEGERS, NUMBERS, Operation, Rule, kind_of, one
 
-from .operation import BITS, FLOATS, INTEGERS, NUMBERS, Operation, Rule, one
 
-
-def _by_kind(**names: str) -> Callable[[Operation], ir.Value]:
+def _by_kind(**names: str) -> Callable[[Operation], Vector]:
     """The builder's instruction for the kind of the operands."""
     return lambda op: getattr(op.builder, names[op.kind])(*op.ins)
 
 
-def _multiply(op: Operation, x: ir.Value, y: ir.Value) -> ir.Value:
+def _multiply(op: Operation, x: Vector, y: Vector) -> Vector:
     return (op.builder.fmul if op.kind == "float" else op.builder.mul)(x, y)
 
 
 def _compare(sign: str) -> Rule:
-    def emit(op: Operation) -> ir.Value:
+    def emit(op: Operation) -> Vector:
         if op.kind == "float":
             compare = op.builder.fcmp_unordered if sign == "!=" else op.builder.fcmp_ordered
         else:
@@ -34,7 +33,7 @@ def _compare(sign: str) -> Rule:
 
 
 def _extreme(real: str, signed: str, unsigned: str, of_bool: str) -> Rule:
-    def emit(op: Operation) -> ir.Value:
+    def emit(op: Operation) -> Vector:
         if op.kind == "bool":
             return getattr(op.builder, of_bool)(*op.ins)
         return op.intrinsic({"float": real, "signed": signed, "unsigned": unsigned}[op.kind])
@@ -45,24 +44,24 @@ def _extreme(real: str, signed: str, unsigned: str, of_bool: str) -> Rule:
 _MAX, _MIN = _extreme("maximum", "smax", "umax", "or_"), _extreme("minimum", "smin", "umin", "and_")
 
 
-def _clamp(op: Operation) -> list[ir.Value]:
+def _clamp(op: Operation) -> list[Vector]:
     low, x, high = op.ins
     dtypes = op.in_dtypes[1:]
     above = _MAX.emit(Operation(op.lanes, {}, [low, x], dtypes, op.out_dtypes))
     return _MIN.emit(Operation(op.lanes, {}, [high, *above], dtypes, op.out_dtypes))
 
 
-def _negate(op: Operation) -> ir.Value:
+def _negate(op: Operation) -> Vector:
     return op.builder.fneg(op.ins[0]) if op.kind == "float" else op.builder.sub(op.constant(0), op.ins[0])
 
 
-def _absolute(op: Operation) -> ir.Value:
+def _absolute(op: Operation) -> Vector:
     if op.kind == "unsigned":
         return op.ins[0]
     return op.intrinsic("fabs") if op.kind == "float" else op.intrinsic("abs", False)
 
 
-def _sign(op: Operation) -> ir.Value:
+def _sign(op: Operation) -> Vector:
     (x,) = op.ins
     if op.kind == "float":
         (real,) = op.reals
@@ -74,11 +73,11 @@ def _sign(op: Operation) -> ir.Value:
     return op.builder.select(positive, op.constant(1), op.builder.ashr(x, op.constant(8 * op.dtype.itemsize - 1)))
 
 
-def _round(op: Operation) -> ir.Value:
+def _round(op: Operation) -> Vector:
     return op.intrinsic("round" if int(op.params["rounding_method"]) == 0 else "roundeven")
 
 
-def _divide(op: Operation) -> ir.Value:
+def _divide(op: Operation) -> Vector:
     if op.kind == "float":
         return op.builder.fdiv(*op.ins)
     x, by_zero, divisor = _divisor(op)
@@ -86,16 +85,30 @@ def _divide(op: Operation) -> ir.Value:
     return op.builder.select(by_zero, op.builder.not_(op.constant(0)), quotient)
 
 
-def _remainder(op: Operation) -> ir.Value:
+def _remainder(op: Operation) -> Vector:
     if op.kind == "float":
-        name = "fmodf" if op.dtype.itemsize == 4 else "fmod"
-        return op.lanes.lane_by_lane(lambda *pair: op.lanes.call(name, pair[0].type, pair), op.ins)
+        return _real_remainder(op)
     x, by_zero, divisor = _divisor(op)
     rest = (op.builder.srem if op.kind == "signed" else op.builder.urem)(x, divisor)
     return op.builder.select(by_zero, x, rest)
 
 
-def _divisor(op: Operation) -> tuple[ir.Value, ir.Value, ir.Value]:
+def _real_remainder(op: Operation) -> Vector:
+    """x - q y with q = x / y towards zero, exact; x / y may have been rounded up to the next integer.
+
+    Where q has too many digits, or y is 0 or infinite, the C library does it.
+    """
+    (x, y), name = op.reals, "fmodf" if op.dtype.itemsize == 4 else "fmod"
+    size, divisor = x.apply("fabs"), y.apply("fabs")
+    quotient = size / divisor
+    rest = (-quotient.apply("trunc")).apply("fma", divisor, size)
+    usual = (rest + divisor).where(rest < 0.0, rest).with_sign(x).value
+    known = op.builder.and_(quotient < 2.0 ** (x.format.fraction - 1), divisor < math.inf)
+    slow = lambda: op.lanes.lane_by_lane(lambda *pair: op.lanes.call(name, pair[0].type, pair), op.ins)
+    return op.lanes.unless(op.builder.not_(known), usual, slow)
+
+
+def _divisor(op: Operation) -> tuple[Vector, Vector, Vector]:
     """Dividend, where the divisor is 0, and a divisor that the processor does not fault on: 1 for 0 and overflow."""
     (x, y), builder = op.ins, op.builder
     by_zero = faults = builder.icmp_unsigned("==", y, op.constant(0))
@@ -107,7 +120,7 @@ def _divisor(op: Operation) -> tuple[ir.Value, ir.Value, ir.Value]:
 
 
 def _shift(instruction: str, copies_sign: bool) -> Rule:
-    def emit(op: Operation) -> ir.Value:
+    def emit(op: Operation) -> Vector:
         (x, by), width = op.ins, 8 * op.dtype.itemsize
         inside = op.builder.icmp_unsigned("<", by, op.constant(width))
         if copies_sign:
@@ -118,19 +131,19 @@ def _shift(instruction: str, copies_sign: bool) -> Rule:
     return one(emit, INTEGERS)
 
 
-def _select(op: Operation) -> ir.Value:
+def _select(op: Operation) -> Vector:
     """Case number `which`: the first below 0, the last above."""
     which, *cases = op.ins
     chosen = cases[0]
     for number, case in enumerate(cases[1:], 1):
         reached = which
-        if op.in_dtypes[0] != bool:
+        if kind_of(op.in_dtypes[0]) != "bool":
             reached = op.builder.icmp_signed(">=", which, op.lanes.constant(number, op.in_dtypes[0]))
         chosen = op.builder.select(reached, case, chosen)
     return chosen
 
 
-def _integer_power(op: Operation) -> ir.Value:
+def _integer_power(op: Operation) -> Vector:
     """x^y by squaring, the same products in the same order as JAX."""
     power, left, total = op.ins[0], abs(op.params["y"]), None
     while left:

@@ -6,12 +6,12 @@ A real number becomes the integer towards zero, the nearest representable one wh
 import math
 
 import numpy as np
-from llvmlite import ir
 
+from .lanes import Vector
 from .operation import FLOATS, INTEGERS, Operation, Rule, kind_of, one
 
 
-def _convert(op: Operation) -> ir.Value:
+def _convert(op: Operation) -> Vector:
     (x,), builder, source, target = op.ins, op.builder, op.dtype, np.dtype(op.out_dtypes[0])
     to, kind = op.lanes.vector(target), kind_of(target)
     if source == target:
@@ -30,7 +30,7 @@ def _convert(op: Operation) -> ir.Value:
     return (builder.sext if op.kind == "signed" else builder.zext)(x, to)
 
 
-def _to_integer(op: Operation, target: np.dtype) -> ir.Value:
+def _to_integer(op: Operation, target: np.dtype) -> Vector:
     """Towards zero, saturating; outside the range the instruction's own result is not used."""
     (x,), builder, limits = op.reals, op.builder, np.iinfo(target)
     wide = np.dtype(f"{target.kind}{max(target.itemsize, 4)}")
@@ -46,7 +46,7 @@ def _to_integer(op: Operation, target: np.dtype) -> ir.Value:
     return builder.select(number, whole, op.lanes.constant(0, target))
 
 
-def _bitcast(op: Operation) -> ir.Value:
+def _bitcast(op: Operation) -> Vector:
     return op.builder.bitcast(op.ins[0], op.lanes.vector(op.out_dtypes[0]))
 
 
@@ -56,7 +56,7 @@ def _other_width(params, ins, outs) -> str | None:
     return None if same else f"{kinds[0]} as bits of {kinds[1]}"
 
 
-def _iota(op: Operation) -> ir.Value:
+def _iota(op: Operation) -> Vector:
     numbers, target = op.lanes.numbers(), op.out_dtypes[0]
     counted = Operation(op.lanes, {}, [numbers], [np.dtype(np.int64)], [target])
     return _convert(counted)
@@ -80,5 +80,6 @@ CONVERSIONS: dict[str, Rule] = {
     "bitcast_convert_type": one(_bitcast, (*FLOATS, *INTEGERS), refuse=_other_width),
     "iota": one(_iota, refuse=_uneven),
     "reduce_precision": Rule(_SAME.emit, FLOATS, refuse=_loses_bits),
-    **dict.fromkeys(("broadcast_in_dim", "reshape", "squeeze", "copy", "copy_p", "stop_gradient", "optimization_barrier"), _SAME),
+    **dict.fromkeys(("broadcast_in_dim", "reshape", "squeeze"), _SAME),
+    **dict.fromkeys(("copy", "copy_p", "stop_gradient", "optimization_barrier"), _SAME),
 }

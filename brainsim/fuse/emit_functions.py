@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 
-from llvmlite import ir
-
-from . import vector_math
+from . import vector_math, vector_sine
+from .lanes import Vector
 from .operation import FLOATS, Operation, Rule, one
 from .real import Real
 
-_LIBRARY = {
-    **{name: name for name in ("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh")},
-    **{name: name for name in ("asinh", "acosh", "atanh", "cbrt", "erf", "erfc", "nextafter")},
-}
-"""Primitives and C's name for them; the float32 version ends in `f`."""
+_LIBRARY = (
+    *("tan", "asin", "acos", "atan", "atan2", "sinh", "cosh"),
+    *("asinh", "acosh", "atanh", "cbrt", "erf", "erfc", "nextafter"),
+)
+"""Primitives that C knows by the same name; the float32 version ends in `f`."""
 
 
 def _vector(function: Callable[[Real], Real]) -> Rule:
@@ -20,14 +19,14 @@ def _vector(function: Callable[[Real], Real]) -> Rule:
 
 
 def _scalar(name: str) -> Rule:
-    def emit(op: Operation) -> ir.Value:
+    def emit(op: Operation) -> Vector:
         symbol = name + ("f" if op.dtype.itemsize == 4 else "")
         return op.lanes.lane_by_lane(lambda *args: op.lanes.call(symbol, args[0].type, args), op.ins)
 
     return one(emit, FLOATS, per_lane=True)
 
 
-def _power(op: Operation) -> list[ir.Value]:
+def _power(op: Operation) -> list[Vector]:
     """x^y; an integer y is taken as a real number."""
     x, y = op.ins
     if op.kind != "float":
@@ -46,6 +45,8 @@ FUNCTIONS: dict[str, Rule] = {
     "log1p": _vector(vector_math.log1p),
     "tanh": _vector(vector_math.tanh),
     "logistic": _vector(vector_math.logistic),
+    "sin": _vector(vector_sine.sin),
+    "cos": _vector(vector_sine.cos),
     "pow": Rule(_power, per_lane=True),
-    **{primitive: _scalar(name) for primitive, name in _LIBRARY.items()},
+    **{name: _scalar(name) for name in _LIBRARY},
 }

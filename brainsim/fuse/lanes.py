@@ -2,10 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import ir
+
+Vector: TypeAlias = Any
+"""A value in LLVM, a vector or a single number; llvmlite's own classes (`ir.Value`, `ir.IRBuilder`) have no types."""
 
 _TYPES = {
     np.dtype(bool): ir.IntType(1),
@@ -42,10 +45,10 @@ class Lanes:
         avx512: Whether the processor has AVX-512F, which multiplies by a power of 2 in one instruction.
     """
 
-    builder: ir.IRBuilder
+    builder: Any
     count: int
-    index: ir.Value | None = None
-    active: ir.Value | None = None
+    index: Vector | None = None
+    active: Vector | None = None
     avx512: bool = False
 
     def vector(self, dtype: Any) -> ir.VectorType:
@@ -59,25 +62,30 @@ class Lanes:
             number = int(number)
         return ir.Constant(kind, [ir.Constant(kind.element, number)] * self.count)
 
-    def splat(self, scalar: ir.Value) -> ir.Value:
+    def splat(self, scalar: Vector) -> Vector:
         """A scalar in every lane."""
         kind = ir.VectorType(scalar.type, self.count)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
         return self.builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), self.count), None))
 
-    def numbers(self) -> ir.Value:
+    def numbers(self) -> Vector:
         """Numbers of the lanes' elements in the flattened arrays, int64."""
         assert self.index is not None
         steps = ir.Constant(ir.VectorType(ir.IntType(64), self.count), list(range(self.count)))
         return self.builder.add(self.splat(self.index), steps)
 
-    def intrinsic(self, name: str, args: Sequence[ir.Value], *flags: bool) -> ir.Value:
+    def any(self, mask: Vector) -> Vector:
+        """Whether a condition holds in some lane: one bit."""
+        every = ir.IntType(self.count)
+        return self.builder.icmp_unsigned("!=", self.builder.bitcast(mask, every), ir.Constant(every, 0))
+
+    def intrinsic(self, name: str, args: Sequence[Vector], *flags: bool) -> Vector:
         """LLVM's operation `llvm.<name>` on vectors of one type; `flags` are its trailing bits."""
         kind = args[0].type
         constants = [ir.Constant(ir.IntType(1), int(flag)) for flag in flags]
         return self.call(f"llvm.{name}.{mangled(kind)}", kind, [*args, *constants])
 
-    def call(self, name: str, result: ir.Type, args: Sequence[ir.Value]) -> ir.Value:
+    def call(self, name: str, result: ir.Type, args: Sequence[Vector]) -> Vector:
         """Call a function by name; it is declared as one without side effects."""
         function = self.builder.module.globals.get(name)
         if function is None:
@@ -88,7 +96,21 @@ class Lanes:
                 function.attributes.add("nounwind")
         return self.builder.call(function, args)
 
-    def lane_by_lane(self, function: Callable[..., ir.Value], args: Sequence[ir.Value]) -> ir.Value:
+    def unless(self, rare: Vector, usual: Vector, otherwise: Callable[[], Vector]) -> Vector:
+        """`usual`, but all lanes otherwise where one of them is rare; begins a new block."""
+        builder = self.builder
+        before, slow, after = builder.block, builder.append_basic_block("rare"), builder.append_basic_block("usual")
+        builder.cbranch(self.any(rare), slow, after)
+        builder.position_at_end(slow)
+        value = otherwise()
+        builder.branch(after)
+        builder.position_at_end(after)
+        result = builder.phi(usual.type)
+        result.add_incoming(usual, before)
+        result.add_incoming(value, slow)
+        return result
+
+    def lane_by_lane(self, function: Callable[..., Vector], args: Sequence[Vector]) -> Vector:
         """A function of scalars, on one lane after the other."""
         result = None
         for lane in range(self.count):

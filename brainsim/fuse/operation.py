@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from llvmlite import ir
 
 from .graph import Type
-from .lanes import Lanes
+from .lanes import Lanes, Vector
 from .real import Real
 
 Kind: TypeAlias = Literal["float", "signed", "unsigned", "bool"]
@@ -40,12 +39,12 @@ class Operation:
 
     lanes: Lanes
     params: dict[str, Any]
-    ins: Sequence[ir.Value]
+    ins: Sequence[Vector]
     in_dtypes: Sequence[np.dtype]
     out_dtypes: Sequence[np.dtype]
 
     @property
-    def builder(self) -> ir.IRBuilder:
+    def builder(self) -> Any:
         """LLVM's position."""
         return self.lanes.builder
 
@@ -64,11 +63,11 @@ class Operation:
         """The inputs as real numbers."""
         return [Real(self.lanes, value) for value in self.ins]
 
-    def constant(self, number: Any) -> ir.Value:
+    def constant(self, number: Any) -> Vector:
         """A number of the inputs' dtype in every lane."""
         return self.lanes.constant(number, self.dtype)
 
-    def intrinsic(self, name: str, *flags: bool) -> ir.Value:
+    def intrinsic(self, name: str, *flags: bool) -> Vector:
         """LLVM's operation of that name on the inputs."""
         return self.lanes.intrinsic(name, self.ins, *flags)
 
@@ -84,12 +83,12 @@ class Rule:
         per_lane: Whether the lanes go through the C library one by one, which is slow.
     """
 
-    emit: Callable[[Operation], list[ir.Value]]
+    emit: Callable[[Operation], list[Vector]]
     kinds: tuple[Kind, ...] = ALL
     refuse: Callable[[dict[str, Any], Sequence[Type], Sequence[Type]], str | None] = lambda params, ins, outs: None
     per_lane: bool = False
 
 
-def one(emit: Callable[[Operation], ir.Value], kinds: tuple[Kind, ...] = ALL, **options: Any) -> Rule:
+def one(emit: Callable[[Operation], Vector], kinds: tuple[Kind, ...] = ALL, **options: Any) -> Rule:
     """A rule with one result."""
     return Rule(lambda operation: [emit(operation)], kinds, **options)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from llvmlite import ir
 
-from .lanes import Lanes
+from .lanes import Lanes, Vector
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Real:
     """
 
     lanes: Lanes
-    value: ir.Value
+    value: Vector
 
     @property
     def format(self) -> Format:
@@ -99,20 +99,20 @@ class Real:
     def __neg__(self) -> "Real":
         return Real(self.lanes, self.lanes.builder.fneg(self.value))
 
-    def _compare(self, op: str, other: "Number") -> ir.Value:
+    def _compare(self, op: str, other: "Number") -> Vector:
         return self.lanes.builder.fcmp_ordered(op, self.value, self.of(other).value)
 
-    def __lt__(self, other: "Number") -> ir.Value:
+    def __lt__(self, other: "Number") -> Vector:
         return self._compare("<", other)
 
-    def __gt__(self, other: "Number") -> ir.Value:
+    def __gt__(self, other: "Number") -> Vector:
         return self._compare(">", other)
 
-    def equals(self, other: "Number") -> ir.Value:
+    def equals(self, other: "Number") -> Vector:
         """Which lanes are equal."""
         return self._compare("==", other)
 
-    def where(self, condition: ir.Value, other: "Number") -> "Real":
+    def where(self, condition: Vector, other: "Number") -> "Real":
         """This number where a condition holds, and another one elsewhere."""
         return Real(self.lanes, self.lanes.builder.select(condition, self.value, self.of(other).value))
 
@@ -138,16 +138,16 @@ class Real:
         return total
 
     @property
-    def bits(self) -> ir.Value:
+    def bits(self) -> Vector:
         """The same bits as integers."""
         integers = ir.VectorType(ir.IntType(self.format.bits), self.lanes.count)
         return self.lanes.builder.bitcast(self.value, integers)
 
-    def from_bits(self, bits: ir.Value) -> "Real":
+    def from_bits(self, bits: Vector) -> "Real":
         """Integers as the bits of numbers of this one's format."""
         return Real(self.lanes, self.lanes.builder.bitcast(bits, self.value.type))
 
-    def integer(self, number: int) -> ir.Value:
+    def integer(self, number: int) -> Vector:
         """An integer as wide as the format in every lane."""
         return self.lanes.constant(np.asarray(number).astype(f"i{self.format.bits // 8}"), f"i{self.format.bits // 8}")
 
@@ -201,20 +201,20 @@ class Nearest:
         return self.shifted - self._shift(self.shifted)
 
     @property
-    def integer(self) -> ir.Value:
+    def integer(self) -> Vector:
         """The integer."""
         shift = self.shifted.integer(self.shifted.format.pattern(self._shift(self.shifted)))
         return self.shifted.lanes.builder.sub(self.shifted.bits, shift)
 
 
-def _scalef(lanes: Lanes, value: ir.Value, power: ir.Value, width: int) -> ir.Value:
+def _scalef(lanes: Lanes, value: Vector, power: Vector, width: int) -> Vector:
     """AVX-512's `value * 2^floor(power)`, register by register."""
     builder, number = lanes.builder, ir.IntType(32)
     kind = ir.VectorType(value.type.element, width)
     name = f"llvm.x86.avx512.mask.scalef.{'pd' if value.type.element == ir.DoubleType() else 'ps'}.512"
     every, current_rounding = ir.Constant(ir.IntType(width), -1), ir.Constant(number, 4)
 
-    def one(start: int) -> ir.Value:
+    def one(start: int) -> Vector:
         if width == lanes.count:
             parts = [value, power]
         else:

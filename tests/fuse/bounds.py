@@ -217,7 +217,7 @@ class Evaluation:
 def _converted(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "f":
         return x.astype(WIDE)
-    if x.dtype != WIDE or dtype == bool:
+    if x.dtype != WIDE or dtype.kind == "b":
         return x.astype(dtype)
     info = np.iinfo(dtype)
     inside = np.where(np.isnan(x), 0, np.clip(np.trunc(x), WIDE(info.min), WIDE(info.max)))

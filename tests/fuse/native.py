@@ -49,9 +49,7 @@ class Native:
         self.engine = llvm.create_mcjit_compiler(parsed, target)
         self.engine.finalize_object()
 
-    def _write(
-        self, module: ir.Module, name: str, ins: Sequence[Any], outs: Sequence[Any], emitter: Emitter
-    ) -> None:
+    def _write(self, module: ir.Module, name: str, ins: Sequence[Any], outs: Sequence[Any], emitter: Emitter) -> None:
         kind = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, ir.IntType(32)])
         function = ir.Function(module, kind, f"of_{name}")
         builder = ir.IRBuilder(function.append_basic_block())
@@ -74,11 +72,15 @@ class Native:
         for number, dtype in enumerate(ins):
             vector = ir.VectorType(storage_type(dtype), self.count)
             loaded = builder.load(place(function.args[0], number, dtype, at), align=1, typ=vector)
-            values.append(builder.trunc(loaded, ir.VectorType(ir.IntType(1), self.count)) if dtype == bool else loaded)
+            values.append(
+                builder.trunc(loaded, ir.VectorType(ir.IntType(1), self.count))
+                if np.dtype(dtype).kind == "b"
+                else loaded
+            )
         results = emitter(Lanes(builder, self.count, at, avx512=self.avx512), values)
         for number, (dtype, value) in enumerate(zip(outs, results, strict=True)):
             vector = ir.VectorType(storage_type(dtype), self.count)
-            stored = builder.zext(value, vector) if dtype == bool else value
+            stored = builder.zext(value, vector) if np.dtype(dtype).kind == "b" else value
             builder.store(stored, place(function.args[1], number, dtype, at), align=1)
         later = builder.add(at, ir.Constant(I64, self.count))
         at.add_incoming(later, builder.block)

@@ -12,6 +12,7 @@ import pytest
 import scipy.special
 from jax import lax
 
+from brainsim._streams import Stream, _poisson
 from brainsim.fuse.emit import PER_LANE, RULES, emit_graph, unsupported
 from brainsim.fuse.graph import Graph, graph_of
 from tests.fuse.native import Native
@@ -62,7 +63,7 @@ BINARY: dict[str, tuple[Callable, tuple[str, ...]]] = {
 def values(dtype: str) -> np.ndarray:
     """Numbers on which operations differ if they can."""
     kind = np.dtype(dtype)
-    if kind == bool:
+    if kind.kind == "b":
         return np.array([False, True])
     if kind.kind == "f":
         info = np.finfo(kind)
@@ -168,6 +169,20 @@ def test_powers_of_integers_and_doubles(x64):
             np.testing.assert_array_max_ulp(*np.nan_to_num([got, want]), maxulp=1)
 
 
+@pytest.mark.parametrize("cpu", ["", "x86-64"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_remainders_next_to_multiples(dtype, cpu, x64):
+    rng, kind = np.random.default_rng(0), np.dtype(dtype).type
+    y = rng.uniform(0.1, 20, 8000).astype(dtype) * rng.choice([-1, 1], 8000).astype(dtype)
+    x = rng.integers(-1000, 1000, y.size).astype(dtype) * y
+    x = np.concatenate(
+        [x, np.nextafter(x, kind(np.inf)), np.nextafter(x, kind(-np.inf)), 1e4 * rng.normal(size=y.size)]
+    )
+    arguments = (x.astype(dtype), np.tile(y, 4))
+    native = compiled({"rem": lax.rem}, {"rem": arguments}, cpu=cpu)
+    assert_same_bits(native("rem", *arguments)[0], np.fmod(*arguments), "rem")
+
+
 def collatz(n: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Steps to 1, and the largest number on the way."""
 
@@ -201,9 +216,11 @@ def test_loops_stop_lane_by_lane():
 
 
 def test_a_lane_that_does_not_exist_keeps_no_loop_running():
-    graph = graph_of(jax.make_jaxpr(jax.vmap(functools.partial(lax.while_loop, lambda x: x < 9.0, lambda x: x * 2.0)))(
-        np.ones(5, np.float32)
-    ))
+    graph = graph_of(
+        jax.make_jaxpr(jax.vmap(functools.partial(lax.while_loop, lambda x: x < 9.0, lambda x: x * 2.0)))(
+            np.ones(5, np.float32)
+        )
+    )
 
     def emit(lanes, ins):
         there = lanes.builder.icmp_signed("<", lanes.numbers(), lanes.constant(5, np.int64))
@@ -221,7 +238,7 @@ def test_branches_are_chosen_from():
     graph = graph_of(jax.make_jaxpr(switch)(np.int32(0), x))
     native = Native({"switch": ([np.int32, np.float32], [np.float32], emitter(graph))})
     for which in (-1, 0, 1, 2, 7):
-        got, = native("switch", np.full(x.size, which, np.int32), x)
+        (got,) = native("switch", np.full(x.size, which, np.int32), x)
         np.testing.assert_allclose(got, switch(which, x), rtol=2e-7)
 
 
@@ -234,6 +251,30 @@ def test_a_loop_in_a_branch_not_taken_does_not_run_for_ever():
     native = Native({"loop": ([bool, np.float32], [np.float32], emitter(graph_of(jax.make_jaxpr(loop)(True, x))))})
     which = np.array([1, 1, 1, 0, 0, 1], bool)
     np.testing.assert_array_equal(native("loop", which, x)[0], [1, 1, 1, 3, 1, 1])
+
+
+@pytest.mark.parametrize("cpu", ["", "x86-64"])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_noise_has_the_bits_of_xla(dtype, cpu, x64):
+    """Uniform, normal and Poisson draws, with and without a fused multiply-add."""
+    rng, size = np.random.default_rng(0), 20_000
+    first, second = (rng.integers(0, 2**32, size, dtype=np.uint32) for _ in range(2))
+    mean = np.exp(rng.uniform(-8, 3.8, size)).astype(dtype)
+
+    class Drawn(Stream):
+        def _words(self, shape, draw):
+            return self.words, self.step
+
+    functions = {
+        "uniform": lambda a, b: Drawn(a, b).uniform(a.shape, dtype=dtype),
+        "normal": lambda a, b: Drawn(a, b).normal(a.shape, dtype=dtype),
+        "poisson": lambda a, b, mean: jax.vmap(lambda a, b, mean: _poisson((a, b), mean, a ^ b))(a, b, mean),
+    }
+    arguments = {name: (first, second, mean)[: 3 if name == "poisson" else 2] for name in functions}
+    native = compiled(functions, arguments, count=8, cpu=cpu)
+    for name, function in functions.items():
+        want = np.asarray(jax.jit(function)(*arguments[name]))
+        assert_same_bits(native(name, *arguments[name], flush=True)[0], want, name)
 
 
 @pytest.mark.parametrize(
@@ -258,5 +299,5 @@ def test_what_cannot_be_vector_code_says_why(function, reason):
 
 
 def test_slow_operations_are_named():
-    assert {"sin", "pow", "erf"} <= PER_LANE < set(RULES)
+    assert {"atan2", "pow", "erf"} <= PER_LANE < set(RULES)
     assert not PER_LANE & {"exp", "log", "tanh", "add"}

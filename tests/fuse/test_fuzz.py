@@ -55,7 +55,7 @@ COMPARE: dict[str, Callable] = {f.__name__: f for f in (lax.eq, lax.ne, lax.lt, 
 
 
 class Writer:
-    """Writes one random function while it is traced: a pool of values, from which operations take and to which they add."""
+    """Writes one random function while it is traced: operations take values from a pool and add theirs to it."""
 
     def __init__(self, seed: int, inputs: list[Any]):
         self.rng = np.random.default_rng([7, seed])
