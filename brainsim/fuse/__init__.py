@@ -31,5 +31,6 @@ all of this off; `BRAINSIM_CACHE` is the folder that machine code is kept in.
     layout    where values lie                            plan, stitch, loop    whole loops, loops in parts
 """
 
+from .loop import loop as loop
 from .pointwise import pointwise as pointwise
 from .scan import scan as scan

@@ -172,7 +172,11 @@ class _Builder:
 
 
 def _atom(var: Any, env: dict[Any, Atom]) -> Atom:
-    return Literal(np.asarray(var.val).item(), var.aval.dtype) if isinstance(var, JaxLiteral) else env[var]
+    return Literal(np.asarray(var.val).item(), _dtype(var.aval)) if isinstance(var, JaxLiteral) else env[var]
+
+
+def _dtype(aval: Any) -> Any:
+    return aval.dtype
 
 
 def _params(eqn: JaxprEqn) -> dict[str, Any]:

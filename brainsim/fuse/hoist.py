@@ -30,6 +30,10 @@ class Hoisted:
     invariant: frozenset[int]
     scalar_of: dict[int, Atom]
 
+    def seen(self, atom: Atom) -> Atom:
+        """What an operation reads in place of an atom: the number that an array repeats."""
+        return atom if isinstance(atom, Literal) else self.scalar_of.get(atom, atom)
+
     def evaluate(self, known: dict[int, Any]) -> dict[int, Any]:
         """The known values and every invariant one, by JAX."""
         known = dict(known)

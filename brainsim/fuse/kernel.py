@@ -16,7 +16,7 @@ from llvmlite import ir
 from . import machine
 from .emit import emit
 from .graph import Atom, Literal, Node, Type
-from .lanes import Lanes, storage_type
+from .lanes import Lanes, Vector, storage_type
 
 I8, I32, I64, POINTER = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.PointerType()
 NAME = "k"
@@ -92,7 +92,7 @@ class _Writer:
         }
         whole = builder.add(begin, builder.and_(builder.sub(end, begin), ir.Constant(I64, -self.count)))
 
-        def step(at: ir.Value, mask: ir.Value | None) -> None:
+        def step(at: Vector, mask: Vector | None) -> None:
             env = dict(held)
             for pointer, (value, uniform) in zip(sources, self.body.inputs, strict=True):
                 if not uniform:
@@ -109,27 +109,25 @@ class _Writer:
         builder.ret_void()
         return module
 
-    def pointers(self, builder: ir.IRBuilder, array: ir.Value, count: int) -> list[ir.Value]:
+    def pointers(self, builder: ir.IRBuilder, array: Vector, count: int) -> list[Vector]:
         places = (builder.gep(array, [ir.Constant(I64, i)], source_etype=POINTER) for i in range(count))
         return [builder.load(place, typ=POINTER) for place in places]
 
-    def scalar(self, builder: ir.IRBuilder, pointer: ir.Value, value: int) -> ir.Value:
+    def scalar(self, builder: ir.IRBuilder, pointer: Vector, value: int) -> Vector:
         dtype = self.body.dtype(value)
         loaded = builder.load(pointer, typ=storage_type(dtype))
         return builder.icmp_unsigned("!=", loaded, ir.Constant(I8, 0)) if dtype.kind == "b" else loaded
 
-    def compute(self, lanes: Lanes, env: dict[int, ir.Value]) -> None:
+    def compute(self, lanes: Lanes, env: dict[int, Vector]) -> None:
         for node in self.body.nodes:
             ins = [self.value(lanes, atom, env) for atom in node.ins]
             types = [self.body.dtype(atom) for atom in node.ins], [self.body.dtype(out) for out in node.outs]
             env.update(zip(node.outs, emit(lanes, node, ins, *types), strict=True))
 
-    def value(self, lanes: Lanes, atom: Atom, env: dict[int, ir.Value]) -> ir.Value:
+    def value(self, lanes: Lanes, atom: Atom, env: dict[int, Vector]) -> Vector:
         return lanes.constant(atom.value, np.dtype(atom.dtype)) if isinstance(atom, Literal) else env[atom]
 
-    def load(
-        self, builder: ir.IRBuilder, pointer: ir.Value, at: ir.Value, value: int, mask: ir.Value | None
-    ) -> ir.Value:
+    def load(self, builder: ir.IRBuilder, pointer: Vector, at: Vector, value: int, mask: Vector | None) -> Vector:
         dtype = self.body.dtype(value)
         element = storage_type(dtype)
         vector = ir.VectorType(element, self.count)
@@ -143,11 +141,11 @@ class _Writer:
     def store(
         self,
         lanes: Lanes,
-        pointer: ir.Value,
-        at: ir.Value,
+        pointer: Vector,
+        at: Vector,
         output: Output,
-        env: dict[int, ir.Value],
-        mask: ir.Value | None,
+        env: dict[int, Vector],
+        mask: Vector | None,
     ) -> None:
         builder, dtype = lanes.builder, self.body.dtype(output.atom)
         value = self.value(lanes, output.atom, env)
@@ -166,18 +164,18 @@ class _Writer:
             _masked_store(builder, value, place, mask, dtype.itemsize)
 
 
-def _masked_load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value, align: int) -> ir.Value:
+def _masked_load(builder: ir.IRBuilder, vector: ir.VectorType, place: Vector, mask: Vector, align: int) -> Vector:
     zero = ir.Constant(vector, None)
     return _intrinsic(builder, "load", vector, vector, [place, ir.Constant(I32, align), mask, zero])
 
 
-def _masked_store(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: ir.Value, align: int) -> None:
+def _masked_store(builder: ir.IRBuilder, value: Vector, place: Vector, mask: Vector, align: int) -> None:
     _intrinsic(builder, "store", value.type, ir.VoidType(), [value, place, ir.Constant(I32, align), mask])
 
 
 def _intrinsic(
-    builder: ir.IRBuilder, what: str, vector: ir.VectorType, result: ir.Type, args: Sequence[ir.Value]
-) -> ir.Value:
+    builder: ir.IRBuilder, what: str, vector: ir.VectorType, result: ir.Type, args: Sequence[Vector]
+) -> Vector:
     element = vector.element
     letter = f"i{element.width}" if isinstance(element, ir.IntType) else f"f{64 if element == ir.DoubleType() else 32}"
     name = f"llvm.masked.{what}.v{vector.count}{letter}.p0"
@@ -186,7 +184,7 @@ def _intrinsic(
     return builder.call(function, args)
 
 
-def _while(builder: ir.IRBuilder, begin: ir.Value, end: ir.Value, by: int, body: Callable[[ir.Value], None]) -> None:
+def _while(builder: ir.IRBuilder, begin: Vector, end: Vector, by: int, body: Callable[[Vector], None]) -> None:
     """`for at in range(begin, end, by): body(at)`, where `by` divides the distance."""
     before, loop, after = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("rest")
     builder.cbranch(builder.icmp_signed("<", begin, end), loop, after)

@@ -72,8 +72,8 @@ def lay_out(step: Rewritten, plan: Schedule, roles: Roles, length: int) -> Layou
 class _Layouter:
     def __init__(self, step: Rewritten, plan: Schedule, roles: Roles):
         self.step, self.plan, self.roles = step, plan, roles
-        self.maker = {value: node for node in step.nodes for value in node.outs}
-        self.home = {output.atom: piece for piece in plan.pieces for output in piece.writes}
+        self.maker: dict[Atom, Node] = {value: node for node in step.nodes for value in node.outs}
+        self.home: dict[Atom, Piece] = {output.atom: piece for piece in plan.pieces for output in piece.writes}
         self.carries = list(roles.carried)
         self.written = [at for at in roles.written if not self.known(step.outputs[at])]
         self.operands = [roles.carried[at] for at in self.carries]
@@ -154,9 +154,9 @@ class _Layouter:
         """Where a value lies."""
         if (atom, bits) in self.places:
             return self.places[atom, bits]
+        assert not isinstance(atom, Literal)
         node = self.maker.get(atom)
         if node is None or self.known(atom):
-            assert not isinstance(atom, Literal) and not bits
             self.operands.append(atom)
             place = _Place("operand", len(self.operands) - 1)
         elif node.op in IN_PLACE and atom == node.outs[-1]:

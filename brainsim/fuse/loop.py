@@ -17,7 +17,7 @@ from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, xla
 
 from .. import _native
-from .graph import Graph, Literal, graph_of
+from .graph import Graph, Literal, graph_of, read
 from .hoist import Hoisted, hoist
 from .layout import Roles
 from .plan import Plan
@@ -148,9 +148,8 @@ def _scan(step: Stitched, known: dict[int, Any], n_carry: int, length: int) -> l
 
     first = [known[value] for value in carried.values()]
     carry, ys = jax.lax.scan(body, first, [known[value] for value in rows], length=length)
-    last = {at: known[value] for at, value in enumerate(graph.outputs[:n_carry]) if value in known}
-    last |= dict(zip(carried, carry, strict=True))
-    return [*(last[at] for at in range(n_carry)), *ys]
+    last = dict(zip(carried, carry, strict=True))
+    return [*(last[at] if at in last else read(graph.outputs[at], known) for at in range(n_carry)), *ys]
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:

@@ -39,8 +39,7 @@ def path_of(choice: Choice, places: tuple[int, ...]) -> Path:
     foreign = [node for node in nodes if not _is_native(choice, node)]
     work = [node for node in nodes if node.op not in IDENTITIES]
     made = {value for node in nodes for value in node.outs}
-    scalar = choice.hoisted.scalar_of
-    read = {scalar.get(atom, atom) for node in nodes for atom in node.ins if not isinstance(atom, Literal)} - made
+    read = {choice.hoisted.seen(atom) for node in nodes for atom in node.ins if not isinstance(atom, Literal)} - made
     written = {atom for at in places if (atom := graph.outputs[at]) in made}
     return Path(
         "xla" if foreign else "fused",
@@ -53,10 +52,10 @@ def path_of(choice: Choice, places: tuple[int, ...]) -> Path:
 
 def _behind(graph: Graph, choice: Choice, places: tuple[int, ...]) -> tuple[list[Node], list[Node]]:
     """The pointwise operations and the event operators that outputs come from within a step."""
-    maker = {value: node for node in choice.hoisted.nodes for value in node.outs}
+    maker: dict[Atom, Node] = {value: node for node in choice.hoisted.nodes for value in node.outs}
     todo, nodes, crosses = [graph.outputs[at] for at in places], {}, {}
     while todo:
-        node = maker.get(todo.pop())  # type: ignore[arg-type]
+        node = maker.get(todo.pop())
         if node is None or node in nodes or node in crosses:
             continue
         if node.op in EVENTS:

@@ -107,7 +107,7 @@ class Rewritten:
 
     def _is_binary(self, atom: Atom) -> bool:
         """Whether a value can be 0 or 1 only."""
-        atom = atom if isinstance(atom, Literal) else self.hoisted.scalar_of.get(atom, atom)
+        atom = self.hoisted.seen(atom)
         if isinstance(atom, Literal):
             return atom.value in (0, 1)
         return atom in self._binary or self.types[atom].dtype == bool
@@ -165,7 +165,7 @@ class Rewritten:
     def _copy(self, atom: Atom, like: Type) -> tuple[Node, int]:
         out = self._new(like.shape, like.dtype)
         op = "copy" if self.type_of(atom).size == like.size else "broadcast_in_dim"
-        node = Node(op, {"broadcast_dimensions": ()}, (self.hoisted.scalar_of.get(atom, atom),), (out,))  # type: ignore
+        node = Node(op, {"broadcast_dimensions": ()}, (self.hoisted.seen(atom),), (out,))
         self._maker[out] = node
         return node, out
 

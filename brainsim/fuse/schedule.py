@@ -5,7 +5,7 @@ operators (or kernels over other domains) that it waits for. Operations on singl
 again in every kernel that needs them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .graph import Atom, Literal, Node
 from .kernel import Body, Output
@@ -88,7 +88,7 @@ class _Scheduler:
 
     def wanted(self) -> list[int]:
         """Values of pointwise operations that another kernel, an operator or an output reads."""
-        wanted: dict[int, None] = {}
+        wanted: dict[Any, None] = {}
         for at, node in enumerate(self.step.nodes):
             for atom in node.ins:
                 made = self.maker(atom)
@@ -96,10 +96,10 @@ class _Scheduler:
                     continue
                 scalar = self.size(self.step.nodes[made]) == 1 and node.op not in OPERATORS
                 if not scalar and (node.op in OPERATORS or self.home(made) != self.home(at)):
-                    wanted[atom] = None  # type: ignore[index]
+                    wanted[atom] = None
         for atom in self.step.outputs:
             if self.step.is_pointwise(atom):
-                wanted[atom] = None  # type: ignore[index]
+                wanted[atom] = None
         return list(wanted)
 
     def piece(self, home: tuple[int, int], written: list[int]) -> Piece:
@@ -142,11 +142,10 @@ class _Scheduler:
                     continue
                 if self.home(made) == home or self.size(self.step.nodes[made]) == 1:
                     todo.append(made)
-        scalar = self.step.hoisted.scalar_of
         nodes = []
         for at in sorted(members):
             node = self.step.nodes[at]
-            ins = tuple(atom if isinstance(atom, Literal) else scalar.get(atom, atom) for atom in node.ins)
+            ins = tuple(self.step.hoisted.seen(atom) for atom in node.ins)
             nodes.append(Node(node.op, node.params, ins, node.outs, node.where))
         return nodes
 

@@ -84,7 +84,7 @@ class Stitched:
     def _inputs(self, nodes: list[Node], made: set[int]) -> tuple[int, ...]:
         """What operations read from outside, and the scalars that stand for arrays among it."""
         reads = dict.fromkeys(atom for node in nodes for atom in node.ins)
-        reads |= dict.fromkeys(self.hoisted.scalar_of[atom] for atom in list(reads) if atom in self.hoisted.scalar_of)
+        reads |= dict.fromkeys(self.hoisted.seen(atom) for atom in list(reads))
         return tuple(atom for atom in reads if not isinstance(atom, Literal) and atom not in made)
 
     def run(self, known: dict[int, Any]) -> list[Any]:

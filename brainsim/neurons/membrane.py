@@ -11,6 +11,8 @@ P is smooth at a = b. With conductances this is the exponential Euler method. Un
 Diesmann, Biol. Cybern. 81 (1999) 381.
 """
 
+import math
+
 import jax.numpy as jnp
 
 from .._types import Array, Drive, Value
@@ -71,8 +73,8 @@ def exprel(z: Array) -> Array:
     """(exp(z) - 1) / z, which is 1 at z = 0; value and gradients accurate to rounding for every z."""
     near = jnp.abs(z) < 0.1
     small = jnp.where(near, z, 0)
-    series = jnp.ones_like(z)
-    for n in range(9, 1, -1):
-        series = 1 + series * small / n
+    series = jnp.full_like(z, 1 / math.factorial(9))
+    for n in range(8, 0, -1):
+        series = 1 / math.factorial(n) + series * small
     safe = jnp.where(near, 1, z)
     return jnp.where(near, series, jnp.expm1(safe) / safe)

@@ -1,9 +1,8 @@
-"""How a network runs on this machine: the way of every population and projection, and what a step of it costs.
+"""How a model runs on this machine: the way of every population and projection, and what a step of it costs.
 
 print(bs.explain(net))
 """
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,83 +13,29 @@ from .. import _native
 from .._types import State
 from ..fuse.loop import Choice, choose, loop_p
 from ..fuse.report import Path, path_of
-from ..networks import Network
+from ..networks import Network, Sequential
 from .advance import advance
+from .explain_layers import explain_layers
+from .explanation import Explanation, Part
 from .inputs import prepare
 from .records import make_plan
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One population or projection.
-
-    Attributes:
-        name: Its path in the network.
-        way: "fused" (its own native loop), "kernel" (an event operator), "xla", or "input".
-        size: Neurons, or synapses.
-        operations: Arithmetic operations in each step, those for events not counted.
-        bytes: Bytes read and written in each step, likewise.
-        per_event: Bytes that one event at one synapse moves; 0 for populations.
-        why: Why it is not native, or None.
-    """
-
-    name: str
-    way: str
-    size: int
-    operations: int
-    bytes: int
-    per_event: int = 0
-    why: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Explanation:
-    """What `explain` returns; printing it shows a table.
-
-    Attributes:
-        parts: Populations, then projections.
-        loop: "one native call", "native calls in each step" or "XLA".
-        why: What stood in the way of one native call.
-    """
-
-    parts: tuple[Part, ...]
-    loop: str
-    why: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain numbers and strings."""
-        return dataclasses.asdict(self)
-
-    def __str__(self) -> str:
-        rows = [("part", "way", "size", "operations", "bytes", "bytes/event")]
-        rows += [
-            (p.name, p.way, f"{p.size:,}", f"{p.operations:,}", f"{p.bytes:,}", str(p.per_event or ""))
-            for p in self.parts
-        ]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(_padded(row, widths)).rstrip() for row in rows]
-        lines += [f"{part.name}: {part.why}" for part in self.parts if part.why]
-        return "\n".join([*lines, f"loop over time: {self.loop}", *(f"  {why}" for why in self.why)])
-
-
-def _padded(row: tuple[str, ...], widths: list[int]) -> Iterator[str]:
-    for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.ljust(width) if column < 2 else cell.rjust(width)
-
-
-def explain(model: Network, inputs: Any = None, *, batch: int | None = None) -> Explanation:
-    """Say how `run` and `simulate` compute a network.
+def explain(model: Any, inputs: Any = None, *, batch: int | None = None) -> Explanation:
+    """Say how `run` and `simulate` compute a model.
 
     Args:
-        model: The network.
-        inputs: As in `run`, where they matter: a signal may be what cannot be fused.
+        model: `Network` or `Sequential`.
+        inputs: As in `run` of a network, where they matter: a signal may be what cannot be fused.
         batch: Number of trials.
 
     Returns:
         The way of every part, operations and bytes per step, and why not where something is not native.
     """
+    if isinstance(model, Sequential):
+        return explain_layers(model, batch)
     if not isinstance(model, Network):
-        raise TypeError(f"`model`: expected a Network, got {type(model).__name__}.")
+        raise TypeError(f"`model`: expected a Network or a Sequential, got {type(model).__name__}.")
     prepared = prepare(model, inputs, 2)
     state = model.init_state(prepared.batch if batch is None else batch)
 

@@ -6,6 +6,7 @@ import pytest
 import brainsim as bs
 from brainsim import _native
 from brainsim.networks.balanced import coba
+from brainsim.networks.layers import Flatten, Recurrent
 from brainsim.units import ms, mV, pA
 
 kernels = pytest.mark.skipif(_native.WHY_XLA is not None, reason=f"needs the native kernels: {_native.WHY_XLA}")
@@ -55,6 +56,25 @@ def test_without_kernels_it_says_why():
     assert {part.way for part in found.parts} == {"xla"} and found.why == (_native.WHY_XLA,)
 
 
-def test_refuses_what_is_no_network():
-    with pytest.raises(TypeError, match="`model`: expected a Network, got int"):
+@kernels
+def test_layers():
+    model = bs.Sequential(
+        Flatten(8, 8),
+        bs.Linear(64, 100),
+        bs.LIF(20 * ms),
+        bs.Linear(100, 90),
+        Recurrent(bs.LIF(20 * ms), 90),
+        Sorting(20 * ms),
+        dt=1 * ms,
+    )
+    found = bs.explain(model, batch=3)
+    ways = [part.way for part in found.parts]
+    assert ways == ["shape only", "kernel", "fused", "kernel", "fused + kernel", "xla"]
+    # x, y and the state of two steps: x and y move in each, the state goes in and out once
+    assert found.parts[2].bytes >= 2 * 300 * 4 and found.parts[2].operations >= 5 * 300
+    assert "2 LIF" in str(found)
+
+
+def test_refuses_what_is_no_model():
+    with pytest.raises(TypeError, match="`model`: expected a Network or a Sequential, got int"):
         bs.explain(3)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@
 A layer may override `unroll` where all steps can be computed at once; the contract is that the result is the same.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from ... import fuse
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
@@ -20,9 +22,16 @@ Watched = dict[str, Array]
 
 
 class Layer(eqx.Module):
-    """Base of the layers; axes are `(time, [batch], ...)`, state leaves `([batch], ...)`."""
+    """Base of the layers; axes are `(time, [batch], ...)`, state leaves `([batch], ...)`.
+
+    Attributes:
+        emits: Name of what the layer emits, in record paths.
+        elementwise: Whether each element of the output depends on the same element of the input and state only; then
+            all steps of some elements run in the cache before those of others (`fuse.scan`).
+    """
 
     emits: ClassVar[str] = "out"
+    elementwise: ClassVar[bool] = False
 
     @property
     def expects(self) -> tuple[int, ...] | None:
@@ -85,13 +94,19 @@ class Layer(eqx.Module):
             The state after the last step, the outputs `(time, [batch], ...)`, and the watched states by name.
         """
 
-        def one(carry: tuple[State, Array], x: Array) -> tuple[tuple[State, Array], tuple[Array, Watched]]:
-            state, step = carry
-            state, y = self.step(state, x, dt, key._replace(step=step))
-            return (state, step + 1), (y, {name: self.read(state, name) for name in watch})
+        advance, first = self.stepper(dt, key), jnp.asarray(key.step)
 
-        (state, _), (ys, watched) = jax.lax.scan(one, (state, jnp.asarray(key.step)), xs)
+        def one(state: State, row: tuple[Array, Array]) -> tuple[State, tuple[Array, Watched]]:
+            state, y = advance(state, *row)
+            return state, (y, {name: self.read(state, name) for name in watch})
+
+        over = fuse.scan(one) if self.elementwise else functools.partial(jax.lax.scan, one)
+        state, (ys, watched) = over(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))
         return state, ys, watched
+
+    def stepper(self, dt: float, key: Stream) -> Callable[[State, Array, Array], tuple[State, Array]]:
+        """`step` as a function of the state, the input and the number of the step, for a scan."""
+        return lambda state, x, step: self.step(state, x, dt, key._replace(step=step))
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """The layer's parameters by path; `where(model)` is the layer in the whole model."""

@@ -1,7 +1,7 @@
 """A neuron model as a layer: its input is a jump of the voltage (mV), its output is what the neuron emits."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 
@@ -21,6 +21,7 @@ class Cell(Layer):
 
     neuron: Neuron
     shape: tuple[int, ...] = eqx.field(static=True, default=())
+    elementwise: ClassVar[bool] = True
 
     @property
     def emission(self) -> str:
