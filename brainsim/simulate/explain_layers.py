@@ -9,7 +9,9 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
 from .. import _native
+from ..fuse.loop import choose, loop_p
 from ..fuse.native import why_not
+from ..fuse.report import Path, path_of
 from ..networks import Sequential
 from .explanation import Explanation, Part
 
@@ -40,21 +42,28 @@ def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
 
 
 def _part(name: str, layer: Any, equations: list[JaxprEqn], size: int) -> Part:
-    fused = [eqn for eqn in equations if eqn.primitive.name in ("fused_scan", "fused_pointwise")]
-    events = any(eqn.primitive.name == "event_dense" for eqn in equations)
-    elements = [eqn.params["how"].element if "how" in eqn.params else eqn.params["element"] for eqn in fused]
-    why = next((why for element in elements if (why := why_not(element))), None) or _native.WHY_XLA
-    ways = [*(["fused"] if fused and not why else []), *(["kernel"] if events and _native.WHY_XLA is None else [])]
-    steps = any(eqn.primitive.name == "scan" and eqn.outvars[0].aval.shape for eqn in equations)  # type: ignore
-    way = " + ".join(ways) or ("xla" if fused or events or steps else "shape only")
-    operations = sum(len(element.closed.jaxpr.eqns) for element in elements) * _elements(fused)
-    moved = sum(_bytes(var.aval) for eqn in fused for var in (*eqn.invars, *eqn.outvars)) // _STEPS
-    return Part(f"{name} {layer!r}", way, size, operations, moved, why=why if way == "xla" else None)
+    events = any(eqn.primitive.name == "event_dense" for eqn in equations) and _native.WHY_XLA is None
+    path = next((path for eqn in equations if (path := _path(eqn)) is not None), None)
+    if path is None:
+        loops = any(eqn.primitive.name == "scan" and eqn.params["num_carry"] > 1 for eqn in equations)
+        path = Path("xla" if loops else "", (), 0, 0, _native.WHY_XLA if loops else None)
+    ways = [*([path.way] if path.way else []), *(["kernel"] if events else [])]
+    way = " + ".join(ways) or "shape only"
+    return Part(f"{name} {layer!r}", way, size, path.operations, path.bytes, why=path.why)
 
 
-def _elements(fused: list[JaxprEqn]) -> int:
-    sizes = (eqn.params["how"].domain if "how" in eqn.params else eqn.params["domain"] for eqn in fused)
-    return max((math.prod(shape) for shape in sizes), default=0)
+def _path(eqn: JaxprEqn) -> Path | None:
+    """How the loop of a layer runs; None for other operations."""
+    if eqn.primitive is loop_p:
+        choice = choose(**eqn.params)
+        return path_of(choice, tuple(range(eqn.params["n_carry"])))
+    if eqn.primitive.name != "fused_scan":
+        return None
+    how = eqn.params["how"]
+    why = why_not(how.element)
+    operations = len(how.element.closed.jaxpr.eqns) * math.prod(how.domain)
+    moved = sum(_bytes(var.aval) for var in (*eqn.invars, *eqn.outvars)) // _STEPS
+    return Path("fused" if why is None else "xla", (), operations, moved, why)
 
 
 def _bytes(aval: Any) -> int:

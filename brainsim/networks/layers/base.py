@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 
 from ... import fuse
@@ -27,7 +26,8 @@ class Layer(eqx.Module):
     Attributes:
         emits: Name of what the layer emits, in record paths.
         elementwise: Whether each element of the output depends on the same element of the input and state only; then
-            all steps of some elements run in the cache before those of others (`fuse.scan`).
+            all steps of some elements run in the cache before those of others (`fuse.scan`). Other layers go step by
+            step (`fuse.loop`).
     """
 
     emits: ClassVar[str] = "out"
@@ -100,7 +100,7 @@ class Layer(eqx.Module):
             state, y = advance(state, *row)
             return state, (y, {name: self.read(state, name) for name in watch})
 
-        over = fuse.scan(one) if self.elementwise else functools.partial(jax.lax.scan, one)
+        over = fuse.scan(one) if self.elementwise else functools.partial(fuse.loop, one)
         state, (ys, watched) = over(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))
         return state, ys, watched
 

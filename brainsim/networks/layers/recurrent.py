@@ -9,7 +9,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from ... import _checks, fuse, units
+from ... import _checks, units
 from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
 from ..._types import Array, Drive, State
@@ -87,21 +87,11 @@ class Recurrent(Layer):
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""
-        return self._step(state, x, lambda cell, jump: self.neuron.step(cell, Drive(jump=jump), dt, key))
-
-    def stepper(self, dt: float, key: Stream) -> Callable[[State, Array, Array], tuple[State, Array]]:
-        """`step` with the neuron as one kernel; see `Layer.stepper`."""
-
-        @fuse.pointwise
-        def fire(cell: State, jump: Array, step: Array) -> tuple[State, Array]:
-            return self.neuron.step(cell, Drive(jump=jump), dt, key._replace(step=step))
-
-        return lambda state, x, step: self._step(state, x, lambda cell, jump: fire(cell, jump, step))
-
-    def _step(self, state: State, x: Array, fire: Callable[[State, Array], tuple[State, Array]]) -> tuple[State, Array]:
-        jump = x + event_dense(state.pending[..., 0, :], self.weight)
-        cell, y = fire(state.cell, jump)
-        pending = jnp.concatenate([state.pending[..., 1:, :], y[..., None, :]], axis=-2)
+        single = self.delay_steps == 1
+        due = jnp.squeeze(state.pending, -2) if single else state.pending[..., 0, :]
+        cell, y = self.neuron.step(state.cell, Drive(jump=x + event_dense(due, self.weight)), dt, key)
+        latest = y[..., None, :]
+        pending = latest if single else jnp.concatenate([state.pending[..., 1:, :], latest], axis=-2)
         return State(cell=cell, pending=pending), y
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
