@@ -4,7 +4,7 @@
     backward:  c_1 ... c_{T-1} once more, kept for the tile only; then, from the last step to the first,
                (cc, cx_t) = vjp of f at (c_t, p, x_t) of (cc, cy_t),  cp = cp + the part of step t
 
-so that the carry, the cotangents and the sums stay in the first cache, and the kept carries in the second.
+so that the carry, the cotangents and the sums stay in the first cache, and the kept carries in the next.
 """
 
 import math
@@ -22,10 +22,12 @@ from .program import Kind, Loop, Operand, Program, run_kernel
 from .recurrence import Recurrence, split
 from .scalar import floating, with_values
 
-TILE = 1024
-"""Elements of a tile, at most."""
-KEPT = 3 << 17
-"""Bytes of a tile's kept carries: they share the second cache with what streams through."""
+TILE = 4096
+"""Elements of a tile, at most: whole pages, which the processor fetches ahead, of a carry that fits the first cache."""
+TILES = 8
+"""Tiles that there should be, for threads to share."""
+KEPT = 2 << 20
+"""Bytes of a tile's kept carries, at most: about a core's second cache and its part of the third."""
 
 
 def forward(operands: Sequence[Any], how: Recurrence, results: Sequence[Any]) -> list[Any]:
@@ -218,4 +220,5 @@ def _full(buffer: int, dtype: Any, layout: Domain, timed: bool) -> Operand:
 
 def _tile(layout: Domain, most: int) -> int:
     """Elements of a tile: a multiple of 64, no more than a row has."""
-    return max(min(most, TILE, 64 * math.ceil(layout.n / 64)) // 64 * 64, 64)
+    share = max(layout.rows * layout.n // TILES, TILE // 16)
+    return max(min(most, TILE, share, 64 * math.ceil(layout.n / 64)) // 64 * 64, 64)

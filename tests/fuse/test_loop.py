@@ -124,6 +124,37 @@ def test_counts_sums_and_questions():
         agree(lambda v, x: body(v, x) if v.ndim == 1 else ((v * 0.5 + x), (v > 0.5).astype(v.dtype).sum(-1)), xs[0], xs)
 
 
+@pytest.mark.parametrize("n", [1, 15, 17, 63, 65])
+def test_lanes_past_the_end_count_for_nothing(n):
+    def body(v, x):
+        v = v * 0.5 + x
+        return v, ((v >= -9).astype(v.dtype).sum(), (v == 0).any(), (v > -9).all())
+
+    agree(body, jnp.ones(n), jnp.ones((4, n)))
+
+
+def test_an_old_value_that_is_read_late_is_still_there():
+    def body(v, x):
+        total = v.sum()
+        return v * 0.5 + x, (total, v - total)
+
+    agree(body, jnp.arange(40.0), jnp.asarray(dyadic(np.random.default_rng(0), 5, 40)))
+
+
+def test_two_operators_may_start_from_one_array():
+    rng = np.random.default_rng(0)
+    n = 70
+    (first, rows), (second, others) = csr(rng, n, n), csr(rng, n, n)
+
+    def body(g, x):
+        decayed, spike = 0.5 * g, (x > 0.5).astype(g.dtype)
+        a = csr_push(decayed, jnp.float32(0.5), first, rows, spike, is_sorted=True)
+        b = csr_push(decayed, jnp.float32(0.25), second, others, spike, is_sorted=True)
+        return a - b, (a, b, decayed)
+
+    agree(body, jnp.ones(n), jnp.asarray(dyadic(rng, 9, n)))
+
+
 @pytest.mark.parametrize("dtype", [jnp.int32, jnp.uint32, jnp.int8, jnp.bool_])
 def test_integer_and_bool_states(dtype):
     def body(carry, _):

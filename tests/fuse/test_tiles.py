@@ -73,7 +73,8 @@ def test_states_of_mixed_types_come_back_through_the_backward_pass():
             v, held, count = carry
             v = jnp.where(held, v, v * a + x)
             fired = v > 0.5
-            return (jnp.where(fired, v - 1, v), fired & ~held, count + fired.astype(jnp.int8)), v * count.astype(v.dtype)
+            later = jnp.where(fired, v - 1, v), fired & ~held, count + fired.astype(jnp.int8)
+            return later, v * count.astype(v.dtype)
 
         start = jnp.zeros((3, 100)), jnp.zeros((3, 100), bool), jnp.zeros((3, 100), jnp.int8)
         return (scan(step)(start, xs)[1] ** 2).sum()
