@@ -94,19 +94,15 @@ class Layer(eqx.Module):
             The state after the last step, the outputs `(time, [batch], ...)`, and the watched states by name.
         """
 
-        advance, first = self.stepper(dt, key), jnp.asarray(key.step)
-
         def one(state: State, row: tuple[Array, Array]) -> tuple[State, tuple[Array, Watched]]:
-            state, y = advance(state, *row)
+            x, step = row
+            state, y = self.step(state, x, dt, key._replace(step=step))
             return state, (y, {name: self.read(state, name) for name in watch})
 
+        first = jnp.asarray(key.step)
         over = fuse.scan(one) if self.elementwise else functools.partial(fuse.loop, one)
         state, (ys, watched) = over(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))
         return state, ys, watched
-
-    def stepper(self, dt: float, key: Stream) -> Callable[[State, Array, Array], tuple[State, Array]]:
-        """`step` as a function of the state, the input and the number of the step, for a scan."""
-        return lambda state, x, step: self.step(state, x, dt, key._replace(step=step))
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """The layer's parameters by path; `where(model)` is the layer in the whole model."""
