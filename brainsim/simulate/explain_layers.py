@@ -45,7 +45,7 @@ def _part(name: str, layer: Any, equations: list[JaxprEqn], size: int) -> Part:
     events = any(eqn.primitive.name == "event_dense" for eqn in equations) and _native.WHY_XLA is None
     path = next((path for eqn in equations if (path := _path(eqn)) is not None), None)
     if path is None:
-        loops = any(eqn.primitive.name == "scan" and eqn.params["num_carry"] > 1 for eqn in equations)
+        loops = any(eqn.primitive.name == "scan" for eqn in equations)
         path = Path("xla" if loops else "", (), 0, 0, _native.WHY_XLA if loops else None)
     ways = [*([path.way] if path.way else []), *(["kernel"] if events else [])]
     way = " + ".join(ways) or "shape only"
