@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 SOURCES = Path(__file__).resolve().parents[2] / "benchmarks" / "limits"
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native", "-ffast-math", "-fPIC")
 
 
 def library(name: str) -> ctypes.CDLL:
@@ -31,8 +31,10 @@ def library(name: str) -> ctypes.CDLL:
     if compiler is None:
         raise FileNotFoundError("no C compiler: install `cc` or `gcc` to measure limits in C.")
     with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder) / f"{name}.so"
-        subprocess.run([compiler, *FLAGS, str(source), "-o", str(target)], check=True)
+        made, target = Path(folder) / f"{name}.o", Path(folder) / f"{name}.so"
+        subprocess.run([compiler, *FLAGS, "-c", str(source), "-o", str(made)], check=True)
+        # linked without -ffast-math, with which loading it would flush subnormal numbers in the whole process
+        subprocess.run([compiler, "-shared", str(made), "-o", str(target), "-lm"], check=True)
         return ctypes.CDLL(str(target))
 
 

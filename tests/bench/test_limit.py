@@ -66,3 +66,10 @@ def test_the_command_asks_for_it_only_when_told(monkeypatch, capsys, words, aske
     with pytest.raises(SystemExit) as stop:
         main(("bench", "coba", *words, "--json"))
     assert stop.value.code == 0 and seen.get("limit") is asked
+
+
+@needs_compiler
+def test_loading_changes_no_floating_point_mode():
+    for name in ("coba", "lif", "lif_scan"):
+        limit.library(name)
+        assert np.float32(1e-40) * np.float32(0.5) > 0
