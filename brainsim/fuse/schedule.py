@@ -124,6 +124,8 @@ class _Scheduler:
         if len(shapes) > 1:
             raise Unfusable(f"operations over {size} elements in rows of different lengths")
         rows, n = shapes.pop() if shapes else (1, size)
+        if any(output.bits and self.step.bits[output.atom] != rows for output in outputs):
+            raise Unfusable(f"operations over {size} elements in rows, with bits over all of them")
         uniform = tuple((value, kind in (Kind.SCALAR, Kind.COL)) for value, kind in reads.items())
         body = Body(tuple(nodes), uniform, tuple(outputs), self.step.types)
         return Piece(level, rows, n, tuple(reads.items()), tuple(outputs), body)

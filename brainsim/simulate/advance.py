@@ -119,5 +119,5 @@ def guarded(network: Network) -> tuple[str, ...]:
 
 def _first_bad(state: State, path: str, step: Array, known: Array) -> Array:
     name, _, variable = path.rpartition(".")
-    finite = jnp.isfinite(getattr(state.populations[name], variable)).all()
+    finite = jnp.isfinite(getattr(state.populations[name], variable)).all(-1).all()
     return jnp.where((known < 0) & ~finite, step, known)

@@ -133,6 +133,17 @@ def test_lanes_past_the_end_count_for_nothing(n):
     agree(body, jnp.ones(n), jnp.ones((4, n)))
 
 
+def test_bits_in_rows_and_over_all():
+    def body(v, x):
+        v = v * 0.5 + x
+        fired = (v > 0.5).astype(v.dtype)
+        return v, (fired.sum(-1), jnp.isfinite(v).all(), jnp.isfinite(v).all(-1).all())
+
+    xs = jnp.asarray(dyadic(np.random.default_rng(0), 5, 3, 40))
+    agree(body, xs[0], xs, expect=None if _native.WHY_XLA is not None else type(way(body, xs[0], xs)))
+    agree(lambda v, x: (body(v, x)[0], body(v, x)[1][::2]), xs[0], xs)
+
+
 def test_an_old_value_that_is_read_late_is_still_there():
     def body(v, x):
         total = v.sum()
