@@ -6,6 +6,7 @@ nS, pF, GOhm and Hz; axes are (time, [batch], neurons).
 
 from importlib import metadata
 
+from . import _allocator as _allocator  # before JAX starts its threads
 from . import analysis as analysis
 from . import connectivity as connectivity
 from . import datasets as datasets

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from .. import _allocator
 from ..operators import status
 
 SCHEMA = "brainsim-bench-1"
@@ -136,6 +137,7 @@ def card() -> dict[str, Any]:
         "kernels": kernels["path"],
         "kernels_why": kernels["why"],
         "isa": kernels["isa"],
+        "freed_memory": _allocator.HOLDS,
         "peak_rss_mb": peak_rss_mb(),
         "cpu_model": cpu_model(),
         "cpu_count": os.cpu_count(),

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from .. import _allocator
 from ..networks.balanced import coba
 from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, status
 from ..simulate import run
@@ -33,6 +34,7 @@ def report() -> dict[str, Any]:
         "schema": "brainsim-info-1",
         "versions": versions(),
         "kernels": status(),
+        "freed_memory": _allocator.HOLDS,
         "cpu": {"model": cpu_model(), "features": cpu_features(), "threads": len(affinity()), "affinity": affinity()},
         "devices": [str(device) for device in jax.devices()],
         "self_test": {"ok": ok, "seconds": time.perf_counter() - start, "checks": checks},
@@ -46,6 +48,8 @@ def show(outcome: dict[str, Any]) -> None:
     table.add_row("versions", ", ".join(f"{name} {version}" for name, version in outcome["versions"].items()))
     table.add_row("operators", operator_path())
     table.add_row("XLA FFI", f"runtime {kernels['ffi_runtime']}, kernels {kernels['ffi_built'] or 'none'}")
+    kept = outcome["freed_memory"] == _allocator.KEEP
+    table.add_row("freed memory", "kept for reuse" if kept else "left to the system")
     table.add_row("processor", f"{cpu['model']}, {cpu['threads']} threads")
     table.add_row("features", " ".join(cpu["features"]) or "not known on this system")
     table.add_row("devices", ", ".join(outcome["devices"]))
