@@ -24,6 +24,7 @@ TARGETS = (
     "bs_delay_ring_take_v1",
     "bs_delay_ring_put_v1",
     "bs_event_dense_v1",
+    "bs_event_affine_v1",
     "bs_event_dense_outer_v1",
 )
 FUSED = "bs_fused_v1"

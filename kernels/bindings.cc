@@ -19,21 +19,32 @@ ffi::Error CheckDense(const std::string& name, const Any& spikes, const Any& wid
   return ffi::Error::Success();
 }
 
-ffi::Error EventDenseCall(ffi::ThreadPool threads, Any spikes, Any weight, Out out) {
+ffi::Error EventDense(ffi::ThreadPool& threads, Any spikes, Any weight, const Any* bias, Out out) {
   const std::string name = "event_dense";
   Shape s;
   if (ffi::Error e = CheckDense(name, spikes, *out, weight, &s); e.failure()) return e;
+  if (bias && (!SameType(spikes, *bias) || bias->dimensions().size() != 2 || Dim(*bias, 0) != s.groups || Dim(*bias, 1) != s.n_out))
+    return Invalid(name, "bias must have the type of the weight and its shape without the inputs");
   return ByType(name, spikes, [&](auto zero) {
     using T = decltype(zero);
     const Pool pool = PoolFor(threads, s.rows * s.n_in);
     const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
     return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
       const int64_t g = block / parts, lo = g * run + run * (block % parts) / parts, hi = g * run + run * (block % parts + 1) / parts;
-      ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out, hi - lo, s.n_in, s.n_out,
+      ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out,
+                                        bias ? In<T>(*bias) + g * s.n_out : nullptr, hi - lo, s.n_in, s.n_out,
                                         OutData<T>(out) + lo * s.n_out);
       return Fault{};
     }));
   });
+}
+
+ffi::Error EventDenseCall(ffi::ThreadPool threads, Any spikes, Any weight, Out out) {
+  return EventDense(threads, spikes, weight, nullptr, out);
+}
+
+ffi::Error EventAffineCall(ffi::ThreadPool threads, Any spikes, Any weight, Any bias, Out out) {
+  return EventDense(threads, spikes, weight, &bias, out);
 }
 
 ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out out) {
@@ -63,6 +74,8 @@ namespace ffi = xla::ffi;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_v1, bs::EventDenseCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_affine_v1, bs::EventAffineCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_outer_v1, bs::EventDenseOuterCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 

@@ -1,4 +1,4 @@
-// y = s W and dW = s^T g, both touching only the non-zero entries of s (rows, n_in).
+// y = b + s W and dW = s^T g, both touching only the non-zero entries of s (rows, n_in).
 //
 // Register-blocked: a strip of columns is summed in registers over all active entries, and a tile of rows shares the strip while it
 // is in cache. Each output entry is summed in ascending order of the entry it sums over, whatever the blocking.
@@ -29,12 +29,12 @@ struct EventLists {
       : at(new int32_t[capacity]), start(new int32_t[n_lists + 1]), value(new T[capacity]) {}
 };
 
-// dst[0 .. kBlocks vectors) (+)= sum_e value_e src[at_e * stride ..] over events [begin, end).
+// dst[0 .. kBlocks vectors) = first (nullptr: 0) + sum_e value_e src[at_e * stride ..] over events [begin, end).
 template <class T, int kBlocks, bool kUnit>
-inline void Strip(const T* src, int64_t stride, const EventLists<T>& events, int64_t begin, int64_t end, bool add, T* dst) {
+inline void Strip(const T* src, int64_t stride, const EventLists<T>& events, int64_t begin, int64_t end, const T* first, T* dst) {
   constexpr int64_t kLanes = Lanes<T>::kCount;
   typename Lanes<T>::Vec sum[kBlocks];
-  for (int j = 0; j < kBlocks; ++j) sum[j] = add ? Load(dst + j * kLanes) : typename Lanes<T>::Vec{};
+  for (int j = 0; j < kBlocks; ++j) sum[j] = first ? Load(first + j * kLanes) : typename Lanes<T>::Vec{};
   for (int64_t e = begin; e < end; ++e) {
     const T* line = src + int64_t(events.at[e]) * stride;
     if constexpr (kUnit) {
@@ -49,10 +49,10 @@ inline void Strip(const T* src, int64_t stride, const EventLists<T>& events, int
 
 // The columns left over at the right edge, fewer than one vector.
 template <class T>
-inline void Edge(const T* src, int64_t stride, const EventLists<T>& events, int64_t begin, int64_t end, bool add, int64_t width,
-                 T* dst) {
+inline void Edge(const T* src, int64_t stride, const EventLists<T>& events, int64_t begin, int64_t end, const T* first,
+                 int64_t width, T* dst) {
   T sum[Lanes<T>::kCount] = {};
-  if (add) std::copy(dst, dst + width, sum);
+  if (first) std::copy(first, first + width, sum);
   for (int64_t e = begin; e < end; ++e) {
     const T* line = src + int64_t(events.at[e]) * stride;
     for (int64_t c = 0; c < width; ++c) sum[c] += events.value[e] * line[c];
@@ -60,28 +60,32 @@ inline void Edge(const T* src, int64_t stride, const EventLists<T>& events, int6
   std::copy(sum, sum + width, dst);
 }
 
-// dst[j, column ..] (+)= sum over list j of value * src[at, column ..], strips of kBlocks vectors, then narrower ones.
+// dst[j, column ..] = first[column ..] + sum over list j of value * src[at, column ..], strips of kBlocks vectors, then narrower
+// ones. `first` is one row for all lists (nullptr: 0), or row j of dst itself where `add`.
 template <class T, int kBlocks>
-void Strips(const T* src, int64_t width, const EventLists<T>& events, int64_t n_lists, bool add, int64_t column, T* dst) {
+void Strips(const T* src, int64_t width, const EventLists<T>& events, int64_t n_lists, bool add, const T* first, int64_t column,
+            T* dst) {
   constexpr int64_t kLanes = Lanes<T>::kCount;
+  const auto start = [=](int64_t j, int64_t c) { return add ? dst + j * width + c : first ? first + c : nullptr; };
   const auto strip = events.unit ? Strip<T, kBlocks, true> : Strip<T, kBlocks, false>;
   for (; column + kBlocks * kLanes <= width; column += kBlocks * kLanes)
     for (int64_t j = 0; j < n_lists; ++j) {
       const int64_t begin = events.start[j], end = events.start[j + 1];
       if (begin == end && add) continue;
-      strip(src + column, width, events, begin, end, add, dst + j * width + column);
+      strip(src + column, width, events, begin, end, start(j, column), dst + j * width + column);
     }
   if constexpr (kBlocks > 1) {
-    Strips<T, kBlocks / 2>(src, width, events, n_lists, add, column, dst);
+    Strips<T, kBlocks / 2>(src, width, events, n_lists, add, first, column, dst);
   } else if (column < width) {
     for (int64_t j = 0; j < n_lists; ++j)
-      Edge(src + column, width, events, events.start[j], events.start[j + 1], add, width - column, dst + j * width + column);
+      Edge(src + column, width, events, events.start[j], events.start[j + 1], start(j, column), width - column,
+           dst + j * width + column);
   }
 }
 
-// y (n_rows, n_out) = s (n_rows, n_in) W (n_in, n_out).
+// y (n_rows, n_out) = b (n_out; nullptr: 0) + s (n_rows, n_in) W (n_in, n_out).
 template <class T>
-void EventDense(const T* spikes, const T* weight, int64_t n_rows, int64_t n_in, int64_t n_out, T* y) {
+void EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows, int64_t n_in, int64_t n_out, T* y) {
   const int64_t tile = TileRows(kForwardRows, n_rows, n_in);
   EventLists<T> events(tile, tile * n_in);
   for (int64_t r0 = 0; r0 < n_rows; r0 += tile) {
@@ -98,7 +102,7 @@ void EventDense(const T* spikes, const T* weight, int64_t n_rows, int64_t n_in, 
       }
     }
     events.start[rows] = int32_t(count);
-    Strips<T, kAccumulators>(weight, n_out, events, rows, false, 0, y + r0 * n_out);
+    Strips<T, kAccumulators>(weight, n_out, events, rows, false, bias, 0, y + r0 * n_out);
   }
 }
 
@@ -140,7 +144,7 @@ void EventDenseOuter(const T* spikes, const T* ct, int64_t n_rows, int64_t n_in,
   const std::unique_ptr<int32_t[]> ids(new int32_t[tile * n]), ends(new int32_t[tile]);
   for (int64_t r0 = 0; r0 < n_rows; r0 += tile) {
     ListByInput(spikes, n_in, lo, hi, r0, std::min(r0 + tile, n_rows), ids.get(), ends.get(), &events);
-    Strips<T, kAccumulators>(ct + r0 * n_out, n_out, events, n, true, 0, out);
+    Strips<T, kAccumulators>(ct + r0 * n_out, n_out, events, n, true, nullptr, 0, out);
   }
 }
 

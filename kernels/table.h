@@ -19,7 +19,7 @@ struct Loops {
   Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
-  void (*event_dense)(const T*, const T*, int64_t, int64_t, int64_t, T*);
+  void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
 };
 

@@ -12,7 +12,18 @@ PACKAGE = ROOT / "brainsim"
 FILES = sorted(PACKAGE.rglob("*.py"))
 NATIVE = sorted(path for suffix in ("*.h", "*.cc") for path in (ROOT / "kernels").rglob(suffix))
 
-FOUNDATION = {"units", "values", "_types", "_params", "_checks", "_streams", "_paths", "_exact", "_native", "_allocator"}
+FOUNDATION = {
+    "units",
+    "values",
+    "_types",
+    "_params",
+    "_checks",
+    "_streams",
+    "_paths",
+    "_exact",
+    "_native",
+    "_allocator",
+}
 MAY_IMPORT = {
     "connectivity": set(),
     "operators": set(),

@@ -21,9 +21,19 @@ Rule = Callable[..., Any]
 
 
 def attach(
-    primitive: Primitive, *, shape: Rule, portable: Rule, native: Rule, jvp: Rule, transpose: Rule, batch: Rule
+    primitive: Primitive,
+    *,
+    shape: Rule,
+    portable: Rule,
+    native: Rule,
+    jvp: Rule,
+    batch: Rule,
+    transpose: Rule | None = None,
 ) -> None:
-    """Attach all rules; `portable` (XLA) lowers everywhere, `native` on the CPU where the kernels are in use."""
+    """Attach all rules; `portable` (XLA) lowers everywhere, `native` on the CPU where the kernels are in use.
+
+    A primitive whose `jvp` is made of others is never transposed itself.
+    """
     several = primitive.multiple_results
     primitive.def_abstract_eval(shape)
     primitive.def_impl(partial(xla.apply_primitive, primitive))
@@ -31,7 +41,8 @@ def attach(
     if _native.WHY_XLA is None:
         mlir.register_lowering(primitive, mlir.lower_fun(native, multiple_results=several), platform="cpu")
     ad.primitive_jvps[primitive] = jvp
-    ad.primitive_transposes[primitive] = transpose
+    if transpose is not None:
+        ad.primitive_transposes[primitive] = transpose
     batching.primitive_batchers[primitive] = batch
 
 

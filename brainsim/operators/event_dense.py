@@ -1,6 +1,6 @@
 """Spikes crossing a dense matrix, touching only the rows of W whose input is non-zero.
 
-    y[r, m] = sum_k s[r, k] W[k, m]        dW[k, m] = sum_r s[r, k] ct[r, m]
+    y[r, m] = b[m] + sum_k s[r, k] W[k, m]        dW[k, m] = sum_r s[r, k] ct[r, m]
 
 Both sums are event-driven; the gradient to the spikes, ct W^T, is a dense product. Where the spikes turn out too
 dense for that to pay, the compiled program takes XLA's dot: it looks at the density of the spikes it is given, not at
@@ -9,6 +9,7 @@ Units: the result has the weight's unit times the spikes' (a spike is the number
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,10 +21,11 @@ from jax.interpreters import ad
 from jaxtyping import Float
 
 from . import _arguments as arguments
-from ._register import attach, fold_groups, is_zero, lead, map_size, multilinear_jvp, struct, unfold
+from ._register import attach, fold_groups, is_zero, lead, map_size, multilinear_jvp, per_row, struct, unfold
 
-# Canonical shapes: spikes (R, K), weight (G, K, M), ct and result (R, M), where G divides R.
+# Canonical shapes: spikes (R, K), weight (G, K, M), bias (G, M), ct and result (R, M), where G divides R.
 dense_p = Primitive("event_dense")  # spikes, weight -> result
+affine_p = Primitive("event_affine")  # spikes, weight, bias -> result
 outer_p = Primitive("event_dense_outer")  # spikes, ct -> weight
 
 # (outputs from, density): the largest density at which the event-driven loop was not slower than XLA's dot. Measured
@@ -35,13 +37,16 @@ SAMPLE_ROWS = 256  # rows whose non-zeros are counted to estimate the density
 
 
 def event_dense(
-    spikes: Float[Array, "*batch inputs"], weight: Float[Array, "inputs outputs"]
+    spikes: Float[Array, "*batch inputs"],
+    weight: Float[Array, "inputs outputs"],
+    bias: Float[Array, " outputs"] | None = None,
 ) -> Float[Array, "*batch outputs"]:
-    """`spikes @ weight`, event-driven.
+    """`spikes @ weight + bias`, event-driven.
 
     Args:
         spikes: Spikes or graded events, (..., K).
         weight: Dense weights, (K, M).
+        bias: What every sum begins with, (M,); None for 0.
 
     Returns:
         The products, (..., M).
@@ -52,7 +57,14 @@ def event_dense(
         raise ValueError(f"`weight` must have shape (inputs, outputs), got {weight.shape}.")
     arguments.last_axis("spikes", spikes, weight.shape[0], "the inputs of `weight`")
     batch = spikes.shape[:-1]
-    out = dense_p.bind(spikes.reshape(math.prod(batch), weight.shape[0]), weight[None])
+    rows = spikes.reshape(math.prod(batch), weight.shape[0])
+    if bias is None:
+        out = dense_p.bind(rows, weight[None])
+    else:
+        bias = arguments.float_array("bias", bias, spikes.dtype)
+        if bias.shape != weight.shape[1:]:
+            raise ValueError(f"`bias` must have shape ({weight.shape[1]},), the outputs of `weight`, got {bias.shape}.")
+        out = affine_p.bind(rows, weight[None], bias[None])
     return out.reshape(*batch, weight.shape[1])
 
 
@@ -93,6 +105,11 @@ def dense_definition(spikes: Array, weight: Array) -> Array:
     return out.reshape(spikes.shape[0], weight.shape[2])
 
 
+def affine_definition(spikes: Array, weight: Array, bias: Array) -> Array:
+    """What `event_dense` with a bias means on every backend."""
+    return dense_definition(spikes, weight) + per_row(bias, spikes.shape[0])
+
+
 def outer_definition(spikes: Array, ct: Array, *, groups: int) -> Array:
     """What `event_dense_outer` means on every backend."""
     if groups == 1:
@@ -107,7 +124,7 @@ def _to_spikes(ct: Array, weight: Array) -> Array:
 # The native calls, with the choice by density.
 
 
-def _dense_shape(spikes: Any, weight: Any) -> Any:
+def _dense_shape(spikes: Any, weight: Any, bias: Any = None) -> Any:
     return ShapedArray((spikes.shape[0], weight.shape[2]), spikes.dtype)
 
 
@@ -127,13 +144,17 @@ def limit(table: tuple[tuple[int, float], ...], outputs: int) -> float:
     return max((row for row in table if row[0] <= outputs), key=lambda row: row[0])[1]
 
 
-def _dense_native(spikes: Array, weight: Array) -> Array:
-    def native(spikes: Array, weight: Array) -> Any:
-        return jax.ffi.ffi_call("bs_event_dense_v1", struct(_dense_shape(spikes, weight)))(spikes, weight)
+def _native(handler: str, definition: Callable[..., Array]) -> Callable[..., Array]:
+    """Spikes, weight and what else there is, through the kernel where the spikes are sparse."""
 
-    return jax.lax.cond(
-        is_sparse(spikes, limit(FORWARD_DENSITY, weight.shape[2])), native, dense_definition, spikes, weight
-    )
+    def kernel(*operands: Array) -> Any:
+        return jax.ffi.ffi_call(handler, struct(_dense_shape(*operands)))(*operands)
+
+    def lowered(spikes: Array, weight: Array, *bias: Array) -> Array:
+        sparse = is_sparse(spikes, limit(FORWARD_DENSITY, weight.shape[2]))
+        return jax.lax.cond(sparse, kernel, definition, spikes, weight, *bias)
+
+    return lowered
 
 
 def _outer_native(spikes: Array, ct: Array, *, groups: int) -> Array:
@@ -158,6 +179,16 @@ def _dense_transpose(ct: Any, spikes: Any, weight: Any) -> list[Any]:
     ]
 
 
+def _affine_jvp(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    *moving, turn = tangents
+    out = affine_p.bind(*primals)
+    _, tangent = ad.primitive_jvps[dense_p](primals[:2], moving)
+    if is_zero(turn):
+        return out, tangent
+    shift = per_row(turn, out.shape[0])
+    return out, shift if is_zero(tangent) else tangent + shift
+
+
 def _outer_transpose(ct: Any, spikes: Any, grad: Any, *, groups: int) -> list[Any]:
     if is_zero(ct):
         return [None, None]
@@ -174,6 +205,16 @@ def _dense_batch(args: Any, dims: Any) -> Any:
     return unfold(out, size), 0
 
 
+def _affine_batch(args: Any, dims: Any) -> Any:
+    size = map_size(args, dims)
+    rows = lead(args[0], dims[0], size)
+    rows = rows.reshape(-1, rows.shape[-1])
+    weight, bias = (fold_groups(x, dim, size) for x, dim in zip(args[1:], dims[1:], strict=True))
+    if len(weight) == len(bias):
+        return unfold(affine_p.bind(rows, weight, bias), size), 0
+    return unfold(dense_p.bind(rows, weight) + per_row(bias, len(rows)), size), 0
+
+
 def _outer_batch(args: Any, dims: Any, *, groups: int) -> Any:
     size = map_size(args, dims)
     spikes, ct = (lead(x, d, size) for x, d in zip(args, dims, strict=True))
@@ -185,10 +226,18 @@ attach(
     dense_p,
     shape=_dense_shape,
     portable=dense_definition,
-    native=_dense_native,
+    native=_native("bs_event_dense_v1", dense_definition),
     jvp=multilinear_jvp(dense_p, (0, 1)),
     transpose=_dense_transpose,
     batch=_dense_batch,
+)
+attach(
+    affine_p,
+    shape=_dense_shape,
+    portable=affine_definition,
+    native=_native("bs_event_affine_v1", affine_definition),
+    jvp=_affine_jvp,
+    batch=_affine_batch,
 )
 attach(
     outer_p,

@@ -134,11 +134,13 @@ void Dense() {
     auto s = Quarters<T>(rows * n_in, round % 3 ? 0.05 : 0.7), w = Quarters<T>(n_in * n_out, 1), g = Quarters<T>(rows * n_out, 1);
     if (round % 2)
       for (T& v : s) v = v != 0;
+    const auto bias = Quarters<T>(n_out, 1);
     std::vector<T> y(rows * n_out, T(7)), dw(n_in * n_out, T(7)), y0(rows * n_out), dw0(n_in * n_out);
-    EventDense(s.data(), w.data(), rows, n_in, n_out, y.data());
+    EventDense(s.data(), w.data(), round % 5 ? bias.data() : nullptr, rows, n_in, n_out, y.data());
     const int64_t cut = Below(n_in + 1);
     EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, 0, cut, dw.data());
     EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, cut, n_in, dw.data());
+    for (int64_t r = 0; r < rows && round % 5; ++r) std::copy(bias.begin(), bias.end(), y0.begin() + r * n_out);
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t k = 0; k < n_in; ++k)
         for (int64_t m = 0; m < n_out; ++m) {

@@ -9,19 +9,27 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from brainsim.operators import event_dense, event_dense_outer
-from brainsim.operators.event_dense import dense_definition, is_sparse, outer_definition
+from brainsim.operators.event_dense import affine_definition, dense_definition, is_sparse, outer_definition
 
 SIZES = [(0, 3, 2), (1, 1, 1), (3, 0, 2), (3, 5, 0), (7, 70, 37), (150, 33, 300)]  # rows, inputs, outputs
 
 
 def by_definition(spikes, weight, ct):
-    return dense_definition(spikes, weight[None]), outer_definition(spikes, ct, groups=1)[0]
+    shifted = affine_definition(spikes, weight[None], bias_of(weight)[None])
+    return dense_definition(spikes, weight[None]), outer_definition(spikes, ct, groups=1)[0], shifted
 
 
-PATHS = {
-    "public": jax.jit(lambda spikes, weight, ct: (event_dense(spikes, weight), event_dense_outer(spikes, ct))),
-    "definition": jax.jit(by_definition),
-}
+def by_operators(spikes, weight, ct):
+    shifted = event_dense(spikes, weight, bias_of(weight))
+    return event_dense(spikes, weight), event_dense_outer(spikes, ct), shifted
+
+
+def bias_of(weight):
+    """Eighths, a different one for each output."""
+    return jnp.arange(weight.shape[1], dtype=weight.dtype) / 8 - 1
+
+
+PATHS = {"public": jax.jit(by_operators), "definition": jax.jit(by_definition)}
 
 
 def problem(seed, size, density, dtype="float32", graded=True):
@@ -46,10 +54,11 @@ def problem(seed, size, density, dtype="float32", graded=True):
 def test_exact_on_dyadic_values(path, dtype, seed, size, density, graded):
     with jax.enable_x64(dtype == "float64"):
         spikes, weight, ct = problem(seed, size, density, dtype, graded)
-        product, outer = PATHS[path](spikes, weight, ct)
+        product, outer, shifted = PATHS[path](spikes, weight, ct)
         np.testing.assert_array_equal(product, spikes.astype(float) @ weight)
         np.testing.assert_array_equal(outer, spikes.T.astype(float) @ ct)
-        assert product.dtype == outer.dtype == dtype
+        np.testing.assert_array_equal(shifted, spikes.astype(float) @ weight + np.arange(size[2]) / 8 - 1)
+        assert product.dtype == outer.dtype == shifted.dtype == dtype
 
 
 @pytest.mark.parametrize("density", [0.05, 1.0])
@@ -57,7 +66,9 @@ def test_close_on_normal_values(density):
     rng = np.random.default_rng(0)
     spikes = (rng.normal(size=(64, 90)) * (rng.random((64, 90)) < density)).astype(np.float32)
     weight, ct = rng.normal(size=(90, 45)).astype(np.float32), rng.normal(size=(64, 45)).astype(np.float32)
-    for product, outer in (path(spikes, weight, ct) for path in PATHS.values()):
+    for product, outer, shifted in (path(spikes, weight, ct) for path in PATHS.values()):
+        bias = np.float64(bias_of(weight))
+        np.testing.assert_allclose(shifted, np.float64(spikes) @ weight + bias, rtol=1e-5, atol=2e-5)
         np.testing.assert_allclose(product, np.float64(spikes) @ weight, rtol=1e-5, atol=2e-5)  # 90 terms of size 1
         np.testing.assert_allclose(outer, np.float64(spikes).T @ ct, rtol=1e-5, atol=2e-5)
 
@@ -79,12 +90,15 @@ def test_both_ways_are_compiled():
     assert 'custom_call_target="bs_event_dense_v1"' in text
     assert 'custom_call_target="bs_event_dense_outer_v1"' in text
     assert text.count(" conditional(") == 2
+    shifted = jax.jit(lambda s, w: event_dense(s, w, bias_of(w)))
+    assert 'custom_call_target="bs_event_affine_v1"' in shifted.lower(spikes, weight).compile().as_text()
 
 
 @pytest.mark.parametrize("density", [0.05, 1.0])
 def test_gradients_by_finite_differences(x64, density):
     spikes, weight, ct = problem(1, (4, 5, 3), density, "float64")
     check_grads(event_dense, (spikes, weight), order=2, modes=("fwd", "rev"))
+    check_grads(event_dense, (spikes, weight, np.asarray(bias_of(weight))), order=2, modes=("fwd", "rev"))
     check_grads(event_dense_outer, (spikes, ct), order=2, modes=("fwd", "rev"))
 
 
@@ -108,6 +122,17 @@ def test_vmap_is_a_loop(mapped):
 
     found = jax.vmap(everything, mapped)(*args)
     loop = [everything(*(x if a is None else x[b] for x, a in zip(args, mapped, strict=True))) for b in range(3)]
+    jax.tree.map(np.testing.assert_array_equal, found, jax.tree.map(lambda *x: jnp.stack(x), *loop))
+
+
+@pytest.mark.parametrize("mapped", [(0, None, None), (None, None, 0), (None, 0, 0), (0, 0, None)])
+def test_vmap_with_a_bias_is_a_loop(mapped):
+    spikes, weight, _ = problem(4, (9, 20, 17), 0.05)
+    whole = (spikes, weight, np.asarray(bias_of(weight)))
+    args = [np.stack([x, x[::-1], 2 * x]) if axis == 0 else x for x, axis in zip(whole, mapped, strict=True)]
+    gradient = jax.value_and_grad(lambda *args: (event_dense(*args) ** 2).sum(), (0, 1, 2))
+    found = jax.vmap(gradient, mapped)(*args)
+    loop = [gradient(*(x if a is None else x[b] for x, a in zip(args, mapped, strict=True))) for b in range(3)]
     jax.tree.map(np.testing.assert_array_equal, found, jax.tree.map(lambda *x: jnp.stack(x), *loop))
 
 
@@ -147,6 +172,8 @@ def test_bad_input():
         event_dense(spikes, weight[0])
     with pytest.raises(ValueError, match="`spikes` must have 4 entries"):
         event_dense(spikes[:, :3], weight)
+    with pytest.raises(ValueError, match=r"`bias` must have shape \(5,\), the outputs of `weight`, got \(4,\)"):
+        event_dense(spikes, weight, weight[:, 0])
     with pytest.raises(ValueError, match="`spikes` and `ct` must have the same batch"):
         event_dense_outer(spikes, ct[:2])
     with pytest.raises(TypeError, match="`weight` must be float32 or float64, got float16"):
