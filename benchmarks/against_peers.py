@@ -45,7 +45,7 @@ def command(name: str, environments: Path, network: Path, duration: float, threa
 
 def differences(outcomes: dict[str, Outcome]) -> dict[str, float]:
     """Relative difference from brainsim in the mean number of spikes a run, the larger one of both populations."""
-    means = {name: [statistics.mean(x) for x in zip(*o.spikes, strict=True)] for name, o in outcomes.items()}
+    means = {name: [statistics.mean(x) for x in zip(*o.figures, strict=True)] for name, o in outcomes.items()}
     ours = means["brainsim"]
     return {name: max(abs(a / b - 1) for a, b in zip(x, ours, strict=True)) for name, x in means.items()}
 
@@ -73,7 +73,8 @@ def rows(outcomes: dict[str, Outcome], duration: float, early: dict[str, float])
             "early_difference": early.get(name),
             "difference": late[name],
             "samples": outcome.seconds,
-            "spikes": outcome.spikes[-1],
+            "spikes": outcome.figures[-1],
+            "peak_mb": outcome.peak_mb,
             **outcome.about,
         }
         for name, outcome in outcomes.items()

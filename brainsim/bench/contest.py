@@ -1,6 +1,6 @@
 """Programs that do the same work, each in a process and an environment of its own, run in turns.
 
-A contestant prints a JSON line when it is ready, and one with `seconds` and `spikes` for every line that it reads (see
+A contestant prints a JSON line when it is ready, and one with `seconds` and `figures` for every line that it reads (see
 `benchmarks/peers/serve.py`). All are built and compiled before the first round, and wait without work for their turn.
 """
 
@@ -65,12 +65,14 @@ class Outcome(NamedTuple):
     Attributes:
         about: What it says of itself.
         seconds: Wall time of each run.
-        spikes: Excitatory and inhibitory spikes of each run.
+        figures: What tells the work that each run did: spikes of the populations, or a loss.
+        peak_mb: Its largest resident memory (MB).
     """
 
     about: dict[str, Any]
     seconds: list[float]
-    spikes: list[list[int]]
+    figures: list[list[float]]
+    peak_mb: float = 0.0
 
 
 def contest(commands: Mapping[str, list[str]], *, threads: int | None, rounds: int) -> dict[str, Outcome]:
@@ -95,7 +97,8 @@ def contest(commands: Mapping[str, list[str]], *, threads: int | None, rounds: i
             for name, contestant in contestants.items():
                 answer = contestant.run()
                 outcomes[name].seconds.append(answer["seconds"])
-                outcomes[name].spikes.append(answer["spikes"])
+                outcomes[name].figures.append(answer["figures"])
+                outcomes[name] = outcomes[name]._replace(peak_mb=answer["peak_mb"])
     return outcomes
 
 

@@ -21,8 +21,9 @@ def program(name, seconds, spikes):
 
 def test_each_runs_once_a_round():
     outcomes = contest({"a": program("A", 2.0, (3, 4)), "b": program("B", 1.0, (3, 5))}, threads=1, rounds=2)
+    assert outcomes["a"].about["first"] == [3, 4] and outcomes["a"].peak_mb > 5
     assert outcomes["a"].about["name"] == "A" and set(outcomes["a"].about["versions"]) == {"jax"}
-    assert outcomes["a"].seconds == [2.0, 2.0] and outcomes["b"].spikes == [[3, 5], [3, 5]]
+    assert outcomes["a"].seconds == [2.0, 2.0] and outcomes["b"].figures == [[3, 5], [3, 5]]
 
 
 def test_a_contestant_that_dies_is_named():
@@ -66,3 +67,30 @@ def test_unknown_peers_are_refused(against, capsys):
     with pytest.raises(SystemExit):
         against.parsed(["--peers", "nest"])
     assert "expected names out of brian2" in capsys.readouterr().err
+
+
+@pytest.fixture
+def training(script):
+    return script("training")
+
+
+@pytest.mark.parametrize("net", ["ff256", "rec256"])
+def test_the_scan_by_hand_trains_the_same_classifier(training, monkeypatch, net):
+    """The first loss and the hidden rates are those of the scan, to 0.1 %."""
+    monkeypatch.setenv("PYTHONPATH", str(SERVE.parents[1]))
+    outcome = training.measure(training.parsed(["--net", net, "--peers", "jax_scan,snntorch", "--rounds", "1"]))
+    ours, theirs = outcome["rows"]["brainsim"], outcome["rows"]["jax_scan"]
+    assert theirs["first"][0] == pytest.approx(ours["first"][0], rel=1e-3)
+    assert theirs["hidden_rates"] == pytest.approx(ours["hidden_rates"], rel=1e-3)
+    assert outcome["missing"] == ["snntorch"] and ours["peak_mb"] > 100
+    json.dumps(outcome, allow_nan=False)
+
+
+def test_another_loss_is_refused(training):
+    outcomes = {
+        "brainsim": Outcome({"first": [3.0]}, [1.0], [[3.0]]),
+        "snntorch": Outcome({"first": [3.2]}, [1.0], [[3.2]]),
+    }
+    assert training.require_equal_losses(outcomes)["snntorch"] == pytest.approx(0.2 / 3)
+    with pytest.raises(AssertionError, match="the first loss is not brainsim's, 3; relative differences: {'jax_scan'"):
+        training.require_equal_losses(outcomes | {"jax_scan": Outcome({"first": [3.01]}, [1.0], [[3.01]])})
