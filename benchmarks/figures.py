@@ -36,6 +36,9 @@ RATIOS = [
     "benchmarks/against_peers.py --neurons 4000 --threads 1",
     "benchmarks/against_peers.py --neurons 40000 --threads 1",
     "benchmarks/against_peers.py --neurons 400000 --threads 1 --duration 500 --rounds 3",
+    "benchmarks/training.py --net ff256 --threads 1",
+    "benchmarks/training.py --net rec256 --threads 1",
+    "benchmarks/training.py --net ff1024 --threads 1 --rounds 5",
 ]
 """Arguments of `python` for runs that measure two or more ways in turns."""
 
@@ -81,6 +84,11 @@ def compared(result: dict) -> Iterator[tuple[str, str]]:
         if result["workload"] == "peers" and name != "brainsim":
             took = f"{row['over_brainsim']:.1f} times brainsim's time ({row['wall_per_bio_s']:.3g} s per biological s)"
             yield f"COBA, {given['neurons']:,} neurons: {row['name']}", took
+        elif result["workload"] == "training":
+            fired = " and ".join(f"{rate:.1%}" for rate in row["hidden_rates"])
+            times = f"{row['step_ms']:.3g} ms, at a hidden rate of {fired} a step"
+            what = f"training step, {given['net']}: {row['name']}"
+            yield what, times if name == "brainsim" else f"{row['over_brainsim']:.1f} times brainsim's time ({times})"
         elif result["workload"] == "neurons":
             figures = f"{row['fused_ns']:.2g} ns a neuron and step; XLA {row['xla_ns']:.2g} ns"
             yield name, f"{figures}, {row['xla_over_fused']:.1f}x{by_hand(row, 'ns')}"
@@ -123,10 +131,9 @@ def print_ratios(folder: Path, environments: Path) -> None:
     print("\n| what | ratio | `python ...` |\n|---|---|---|")
     limits = []
     for words in RATIOS:
-        is_peers = "against_peers" in words
-        if is_peers and not environments.is_dir():
+        if "against_peers" in words and not environments.is_dir():
             continue
-        place = ["--environments", str(environments)] if is_peers else []
+        place = ["--environments", str(environments)] if "against_peers" in words or "training" in words else []
         result = measure([*words.split(), *place], folder / file_of(words.split()))
         if result["kernels"] != "ffi":
             raise SystemExit(f"{words}: {result['kernels_why']}")

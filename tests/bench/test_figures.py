@@ -39,3 +39,12 @@ def test_two_threads_are_compared_through_c(figures):
 def test_every_ratio_has_a_file_of_its_own(figures):
     names = {figures.file_of(words.split()) for words in figures.RATIOS}
     assert len(names) == len(figures.RATIOS) and not any("/" in name for name in names)
+
+
+def test_training_in_words(figures):
+    row = {"name": "brainsim", "step_ms": 25.0, "over_brainsim": 1.0, "hidden_rates": [0.031]}
+    rows = {"brainsim": row, "snntorch": row | {"name": "snntorch", "step_ms": 150.0, "over_brainsim": 6.0}}
+    result = {"workload": "training", "arguments": {"net": "ff256"}, "rows": rows}
+    ours, theirs = figures.compared(result)
+    assert ours == ("training step, ff256: brainsim", "25 ms, at a hidden rate of 3.1% a step")
+    assert theirs[1] == "6.0 times brainsim's time (150 ms, at a hidden rate of 3.1% a step)"
