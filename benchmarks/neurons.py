@@ -66,7 +66,7 @@ def adex() -> bs.Neuron:
 
 
 def cases() -> dict[str, Case]:
-    """The models of the package, and a user's own."""
+    """The models of the package that fuse, and a user's own."""
     return {
         "LIF": Case(bs.LIF(20 * ms, **AT_REST), current(5, 25), "lif_current"),
         "LIF, conductances": Case(
@@ -76,6 +76,10 @@ def cases() -> dict[str, Case]:
         ),
         "AdaptiveLIF": Case(bs.AdaptiveLIF(20 * ms, **AT_REST), current(5, 25)),
         "LI": Case(bs.LI(20 * ms), current(-5, 5)),
+        "SEAdLIF": Case(bs.neurons.SEAdLIF(), current(0, 30)),
+        "EFAdLIF": Case(bs.neurons.EFAdLIF(), current(0, 30)),
+        "CubaLIF": Case(bs.neurons.CubaLIF(20 * ms), lambda u: {"jump": 0.02 + 0.1 * u}),
+        "AMSU": Case(bs.neurons.AMSU(20 * ms), lambda u: {"jump": 0.002 + 0.02 * u}),
         "UltraLIF": Case(bs.UltraLIF(20 * ms), lambda u: {"jump": u - 0.5}),
         "Astrocyte": Case(bs.Astrocyte(), lambda u: {"jump": 0.002 * u}),
         "AdEx with noise (user's)": Case(adex(), current(400, 700)),

@@ -3,8 +3,13 @@
 from .._params import Param as Param
 from .._params import param as param
 from .adaptive_lif import AdaptiveLIF as AdaptiveLIF
+from .adlif import EFAdLIF as EFAdLIF
+from .adlif import SEAdLIF as SEAdLIF
+from .am_su import AMSU as AMSU
 from .astrocyte import Astrocyte as Astrocyte
+from .band import Band as Band
 from .base import Neuron as Neuron
+from .cuba_lif import CubaLIF as CubaLIF
 from .li import LI as LI
 from .lif import LIF as LIF
 from .sources import Input as Input
@@ -16,7 +21,9 @@ from .surrogate import Custom as Custom
 from .surrogate import FastSigmoid as FastSigmoid
 from .surrogate import OfVoltage as OfVoltage
 from .surrogate import Sigmoid as Sigmoid
+from .surrogate import Slayer as Slayer
 from .surrogate import StraightThrough as StraightThrough
 from .surrogate import Surrogate as Surrogate
 from .surrogate import Triangle as Triangle
+from .ultradlif import UltraDLIF as UltraDLIF
 from .ultralif import UltraLIF as UltraLIF

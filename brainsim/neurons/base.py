@@ -69,6 +69,15 @@ class Neuron(Parameterized):
             exact = ("exact",) if kind.exact is not Neuron.exact else ()
             _checks.choice("integrator", self.integrator, exact + (STOCHASTIC if self._noisy else tuple(INTEGRATORS)))
 
+    @property
+    def pointwise(self) -> bool:
+        """Whether a neuron's step reads its own state and drive only: then a loop over time may go neuron by neuron."""
+        return True
+
+    def fed(self, x: Array) -> Drive:
+        """What the output `x` of a layer, `([batch], n)`, is to this neuron: a jump (mV)."""
+        return Drive(jump=x)
+
     def drift(self, s: State, i: Any) -> dict[str, Array]:
         """dx/dt of every state (per ms); `i(v)` is the current (pA) at v: bias, inputs, sum of g (e_rev - v)."""
         raise NotImplementedError

@@ -10,6 +10,7 @@ in one of -50 mV. Neftci, Mostafa and Zenke, IEEE Signal Process. Mag. 36(6) (20
     fast_sigmoid     1 / (1 + k |x|)^2                        1         2/k
     triangle         gamma max(0, 1 - |x|)                    gamma     gamma
     sigmoid          k S(k x) S(-k x),  S the logistic        k/4       1
+    slayer           (c alpha/2) exp(-alpha |x|)              c alpha/2 c
     straight_through 1                                        1         infinite
 """
 
@@ -120,6 +121,27 @@ class Sigmoid(Surrogate):
 
 
 @dataclasses.dataclass(frozen=True)
+class Slayer(Surrogate):
+    """A two-sided exponential. Shrestha and Orchard, NeurIPS 2018; defaults as in Baronig et al., Nat. Commun. 2025.
+
+    Args:
+        alpha: Steepness.
+        c: Area; the peak is c alpha/2.
+    """
+
+    alpha: float = 5.0
+    c: float = 0.4
+
+    def __post_init__(self):
+        positive("alpha", self.alpha)
+        positive("c", self.c)
+
+    def derivative(self, x: Array) -> Array:
+        """(c alpha/2) exp(-alpha |x|)."""
+        return (self.c * self.alpha / 2) * jnp.exp(-self.alpha * jnp.abs(x))
+
+
+@dataclasses.dataclass(frozen=True)
 class StraightThrough(Surrogate):
     """Derivative 1 everywhere. Bengio, Leonard and Courville, arXiv 1308.3432."""
 
@@ -170,6 +192,7 @@ SURROGATES: dict[str, Surrogate] = {
     "fast_sigmoid": FastSigmoid(),
     "triangle": Triangle(),
     "sigmoid": Sigmoid(),
+    "slayer": Slayer(),
     "straight_through": StraightThrough(),
 }
 

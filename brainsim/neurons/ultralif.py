@@ -23,18 +23,8 @@ from ..units import ms, mV
 from .base import Neuron
 
 
-class UltraLIF(Neuron):
-    """Max-plus leaky integrate-and-fire neuron: differentiable throughout, its spikes lie in (0, 1).
-
-    Args:
-        tau_mem: Membrane time constant (ms), > 0; default 20. The paper's leak 0.9 a step is -dt / ln 0.9 = 9.49 dt.
-        v_th: Threshold (mV); default 0.5.
-        v_reset: Voltage that a full spike resets to (mV); default 0.
-        eps: Softness (mV), > 0: 0 is the hard maximum and threshold; default 1.
-        leak: "exact" or "paper".
-        detach_reset: Whether no gradient crosses the reset; by default it does.
-        trainable: Names of the parameters that train.
-    """
+class MaxPlusNeuron(Neuron):
+    """What the neurons of the family share: softness, a logistic spike, a soft reset; the input is on the jump port."""
 
     tau_mem: Array = param(20 * ms, positive=True, kind="time_constant")
     v_th: Array = param(0.5 * mV, kind="threshold")
@@ -51,20 +41,54 @@ class UltraLIF(Neuron):
         super().__post_init__()
         _checks.choice("leak", self.leak, ("exact", "paper"))
         if self.uses_refractory or not is_zero(self.i_bias):
-            raise ValueError("`t_ref` and `i_bias`: UltraLIF has neither; its input arrives on the jump port.")
+            raise ValueError(
+                f"`t_ref` and `i_bias`: {type(self).__name__} has neither; its input arrives on the jump port."
+            )
 
-    def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
-        """One step of `dt` ms: the new state and the graded spikes, `([batch], n)`."""
-        for port in ("current", "conductance", "reversal"):
-            if getattr(drive, port) is not None:
-                raise ValueError(f"`{port}`: UltraLIF takes its input on the jump port (a Delta synapse or a layer).")
-        if drive.decaying:
-            raise ValueError("`current`: UltraLIF takes its input on the jump port (a Delta synapse or a layer).")
-        leak = -dt / self.tau_mem * (self.eps if self.leak == "exact" else 1)
-        jump = jnp.zeros_like(state.v) if drive.jump is None else drive.jump
-        u = self.eps * jnp.logaddexp((state.v + leak) / self.eps, jump / self.eps)
+    def jump_of(self, drive: Drive, like: Array) -> Array:
+        """The input J (mV), 0 where nothing arrives.
+
+        Raises:
+            ValueError: The drive has another port.
+        """
+        others = {"current": drive.current, "conductance": drive.conductance, "reversal": drive.reversal}
+        used = [port for port, value in others.items() if value is not None] + ["current"] * bool(drive.decaying)
+        if used:
+            raise ValueError(
+                f"`{used[0]}`: {type(self).__name__} takes its input on the jump port (a Delta synapse or a layer)."
+            )
+        return jnp.zeros_like(like) if drive.jump is None else drive.jump
+
+    def fire(self, u: Array) -> tuple[State, Array]:
+        """The state after the soft reset, and the graded spikes, of the potential U (mV)."""
         x = (u - self.v_th) / self.eps
         spikes, rest = jax.nn.sigmoid(x), jax.nn.sigmoid(-x)
         if self.detach_reset:
             return State(v=u * jax.lax.stop_gradient(rest) + self.v_reset * jax.lax.stop_gradient(spikes)), spikes
         return State(v=u * rest + self.v_reset * spikes), spikes
+
+    def decay(self, dt: float) -> Array:
+        """T (mV), which is added to V in a step: eps log(beta), or log(beta)."""
+        return -dt / self.tau_mem * (self.eps if self.leak == "exact" else 1)
+
+
+class UltraLIF(MaxPlusNeuron):
+    """Max-plus leaky integrate-and-fire neuron: differentiable throughout, its spikes lie in (0, 1).
+
+    The paper's UltraPLIF is `UltraLIF(..., trainable=("tau_mem",))`; its learned softness is `trainable=("eps",)`.
+
+    Args:
+        tau_mem: Membrane time constant (ms), > 0; default 20. The paper's leak 0.9 a step is -dt / ln 0.9 = 9.49 dt.
+        v_th: Threshold (mV); default 0.5.
+        v_reset: Voltage that a full spike resets to (mV); default 0.
+        eps: Softness (mV), > 0: 0 is the hard maximum and threshold; default 1.
+        leak: "exact" or "paper".
+        detach_reset: Whether no gradient crosses the reset; by default it does.
+        trainable: Names of the parameters that train.
+    """
+
+    def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
+        """One step of `dt` ms: the new state and the graded spikes, `([batch], n)`."""
+        jump = self.jump_of(drive, state.v)
+        kept = state.v + self.decay(dt)
+        return self.fire(self.eps * jnp.logaddexp(kept / self.eps, jump / self.eps))

@@ -12,7 +12,20 @@ from brainsim import _native
 from brainsim._streams import Stream
 from brainsim._types import Drive
 from brainsim.fuse.loop import loop
-from brainsim.neurons import LI, LIF, AdaptiveLIF, Astrocyte, Neuron, UltraLIF, param
+from brainsim.neurons import (
+    AMSU,
+    LI,
+    LIF,
+    AdaptiveLIF,
+    Astrocyte,
+    CubaLIF,
+    EFAdLIF,
+    Neuron,
+    SEAdLIF,
+    UltraDLIF,
+    UltraLIF,
+    param,
+)
 from brainsim.units import Hz, ms, mV, nS, pA, pF
 
 N, BATCH, DT, STEPS = 3, 2, 0.1, 40
@@ -52,8 +65,13 @@ NEURONS = {
     "LIF heterogeneous": LIF(tau_mem=np.array([5.0, 20.0, 50.0]) * ms, t_ref=np.array([0.0, 0.1, 1.0]) * ms),
     "LIF rk4": LIF(integrator="rk4"),
     "AdaptiveLIF": AdaptiveLIF(tau_adapt=5 * ms, t_ref=0.2 * ms),
+    "CubaLIF": CubaLIF(t_ref=0.2 * ms),
+    "SEAdLIF": SEAdLIF(),
+    "EFAdLIF": EFAdLIF(detach_reset=False),
+    "AMSU": AMSU(tau_astro=5 * ms, modulation="gain"),
     "LI": LI(),
     "UltraLIF": UltraLIF(),
+    "UltraDLIF": UltraDLIF(20 * ms, leak="paper"),
     "Astrocyte": Astrocyte(),
     "Izhikevich": Izhikevich(t_ref=0.5 * ms),
     "Noisy": Noisy(integrator="heun"),
@@ -83,7 +101,7 @@ def sim(request, sim):
 
 @pytest.mark.skipif(_native.WHY_XLA is not None, reason=f"needs the native kernels: {_native.WHY_XLA}")
 @pytest.mark.parametrize("batch", [None, BATCH])
-@pytest.mark.parametrize("name", NEURONS)
+@pytest.mark.parametrize("name", [name for name, neuron in NEURONS.items() if neuron.pointwise])
 def test_every_neuron_is_fused(name, batch, caplog):
     neuron = NEURONS[name].build("x", (N,), dt=DT, key=jax.random.key(0), dtype=jnp.float32)
     state = neuron.init_state((N,), batch=batch, key=jax.random.key(0), dtype=jnp.float32)
@@ -242,7 +260,15 @@ def test_t_ref_off_the_grid_is_refused(sim):
         (lambda: Astrocyte(ca_tot=2 * mV), r"`ca_tot`: expected a concentration \(uM\), got 2 mV"),
         (lambda: UltraLIF(leak="none"), r'`leak`: expected one of "exact", "paper"'),
         (lambda: UltraLIF(i_bias=1 * pA), r"`t_ref` and `i_bias`: UltraLIF has neither"),
+        (lambda: UltraDLIF(t_ref=1 * ms), r"`t_ref` and `i_bias`: UltraDLIF has neither"),
         (lambda: AdaptiveLIF(tau_adapt=5 * Hz), r"`tau_adapt`: expected a time \(ms\)"),
+        (lambda: AMSU(modulation="none"), r'`modulation`: expected one of "current", "gain", "threshold"'),
+        (lambda: AMSU(t_ref=1 * ms), r"`t_ref`: AMSU has no refractory time"),
+        (lambda: SEAdLIF(5 * ms), r"`tau_mem_range`: expected two times \(low, high\) in ms, got"),
+        (lambda: SEAdLIF((5 * ms, 3 * ms)), r"`tau_mem_range`: expected low <= high, got 5 and 3 ms"),
+        (lambda: SEAdLIF((5 * mV, 9 * mV)), r"`tau_mem_range`: expected a time \(ms\), got 5 mV"),
+        (lambda: EFAdLIF(t_ref=1 * ms), r"`t_ref`: EFAdLIF has no refractory time"),
+        (lambda: EFAdLIF(b=2.5), r"`b` must be <= 2"),
     ],
 )
 def test_misuse_is_refused_by_name(make, message):

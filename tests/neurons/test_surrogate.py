@@ -14,11 +14,21 @@ from brainsim.neurons import (
     FastSigmoid,
     OfVoltage,
     Sigmoid,
+    Slayer,
     StraightThrough,
     Triangle,
 )
 
-ALL = [Arctan(), FastSigmoid(), Triangle(), Sigmoid(), StraightThrough(), Custom(jnp.cos), OfVoltage(Sigmoid(), 3.0)]
+ALL = [
+    Arctan(),
+    FastSigmoid(),
+    Triangle(),
+    Sigmoid(),
+    Slayer(),
+    StraightThrough(),
+    Custom(jnp.cos),
+    OfVoltage(Sigmoid(), 3.0),
+]
 
 
 def slope(surrogate, x):
@@ -57,6 +67,8 @@ class TestStep:
         (Triangle(), 0.3, 0.3),
         (Sigmoid(), 25 / 4, 1.0),
         (Sigmoid(3.0), 3 / 4, 1.0),
+        (Slayer(), 1.0, 0.4),
+        (Slayer(2.0, 1.5), 1.5, 1.5),
         (OfVoltage(FastSigmoid(4.0), 10.0), 10.0, 2 / 4),
     ],
 )

@@ -7,8 +7,10 @@ import pytest
 from jax.test_util import check_grads
 from scipy.special import expit
 
+import brainsim as bs
 from brainsim._types import Drive
 from brainsim.neurons import UltraLIF
+from brainsim.units import ms
 
 BETA, DT = 0.9, 1.0
 TAU = -DT / np.log(BETA)
@@ -135,3 +137,61 @@ def test_other_ports_are_refused(sim):
             sim.run(neuron, sim.start(neuron), Drive(**{port: jnp.ones((1, 1))}))
     with pytest.raises(ValueError, match="jump port"):
         sim.run(neuron, sim.start(neuron), Drive(decaying=((jnp.ones((1, 1)), jnp.ones(1)),)))
+
+
+def test_two_soft_maxima_are_a_product_and_a_sum_of_exponentials(sim, x64):
+    """D(x) = eps log x turns x + y into the soft maximum and x y into D(x) + D(y) (theorem 5.7): U of beta a + b."""
+    a, b = np.random.default_rng(4).uniform(0.1, 5, (2, 100))
+    for eps in (0.3, 1.0, 4.0):
+        u, _ = one_step(sim, eps * np.log(a), eps * np.log(b), eps=eps, leak="exact")
+        np.testing.assert_allclose(u, eps * np.log(BETA * a + b), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("eps", [0.05, 1.0])
+def test_the_soft_maximum_is_a_mean_of_slopes(eps, sim, x64):
+    """dU/dV and dU/dJ are a softmax: positive, of sum 1, so that U moves no further than its arguments (lemma C.1)."""
+    neuron = sim.build(UltraLIF(TAU, 1e6, eps=eps, leak="paper"), 300, dt=DT, dtype=jnp.float64)
+    state = sim.start(neuron, 300, dtype=jnp.float64)
+    v, x = jnp.asarray(np.random.default_rng(5).normal(size=(2, 300)))
+    total = lambda v, x: neuron.step(state.replace(v=v), Drive(jump=x), DT)[0].v.sum()
+    slopes = np.array(jax.grad(total, argnums=(0, 1))(v, x))
+    assert slopes.min() >= 0
+    np.testing.assert_allclose(slopes.sum(0), 1, rtol=1e-12)
+    np.testing.assert_allclose(slopes[1], expit((x - v - np.log(BETA)) / eps), rtol=1e-9)
+
+
+@pytest.mark.parametrize("eps", [0.01, 0.1, 1.0])
+def test_the_logistic_spike_is_exponentially_near_the_step(eps, sim, x64):
+    """|S(x / eps) - H(x)| <= exp(-|x| / eps) (lemma 5.1), for x large enough for rounding not to decide."""
+    x = np.random.default_rng(6).uniform(-20 * eps, 20 * eps, 5_000)
+    neuron = sim.build(UltraLIF(TAU, 0.5, eps=eps), 5_000, dt=DT, dtype=jnp.float64)
+    state = sim.start(neuron, 5_000, dtype=jnp.float64, init={"v": -1e6})
+    _, spikes = neuron.step(state, Drive(jump=jnp.asarray(x + 0.5)), DT)
+    error = np.where(x > 0, expit(-x / eps), spikes)  # 1 - S(z) is S(-z) without cancellation
+    assert (error <= np.exp(-np.abs(x) / eps) * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("eps", "share", "worst"), [(0.2, 0.0035, 1.04), (0.05, 0.137, 3.6), (0.01, 0.178, 17.6)])
+def test_the_bound_of_proposition_5_2_fails_with_the_reset(eps, share, worst, sim, x64):
+    """|V_eps - v| <= t eps log 2 holds without reset only: why the bounds above are for one step and for no reset."""
+    x = 0.6 * np.random.default_rng(7).normal(size=(20, 4000))
+    soft, v = chain(sim, x, tau_mem=TAU, v_th=0.5, eps=eps, leak="paper")[0], np.zeros(4000)
+    before = np.concatenate([np.zeros((1, 4000)), soft[:-1]])
+    reached = eps * np.logaddexp((before + np.log(BETA)) / eps, x / eps)
+    ratio = []
+    for t, row in enumerate(x, 1):
+        u = np.maximum(v + np.log(BETA), row)
+        ratio.append(np.abs(reached[t - 1] - u) / (t * eps * LN2))
+        v = u * (u <= 0.5)
+    broken = np.max(ratio, axis=0) > 1 + 1e-9
+    np.testing.assert_allclose(broken.mean(), share, rtol=0.1, atol=0.002)
+    np.testing.assert_allclose(np.max(ratio), worst, rtol=0.3)
+
+
+def test_leak_and_softness_train_where_they_are_named():
+    """The paper's UltraPLIF (learned leak) with learned softness: both are parameters with bounds."""
+    model = bs.Sequential(bs.Linear(2, 3), UltraLIF(TAU * ms, trainable=("tau_mem", "eps")), dt=DT * ms)
+    assert bs.labels(model)["1"].tau_mem == "time_constant" and bs.labels(model)["1"].eps == "other"
+    x = jnp.asarray(np.random.default_rng(8).normal(size=(6, 4, 2)), jnp.float32)
+    grads = jax.grad(lambda model: bs.run(model, x).out.mean())(model)["1"]
+    assert grads.tau_mem != 0 and grads.eps != 0 and np.isfinite(grads.tau_mem) and np.isfinite(grads.eps)
