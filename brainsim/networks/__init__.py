@@ -1,6 +1,8 @@
 """Populations and projections composed into networks, and layers composed into sequences."""
 
 from . import layers as layers
+from .absorb import absorb as absorb
+from .ei_init import ei_init as ei_init
 from .network import Network as Network
 from .population import Population as Population
 from .reader import Reader as Reader

@@ -247,6 +247,9 @@ class Network(eqx.Module):
             unit = connection.synapse.weight_unit
             where = lambda m, p=path: m.projections[p].weight
             known[f"{path}.weight"] = ParameterInfo(where, "weight", unit, low, high, trainable=True)
+            if connection.delays is not None:
+                delay, trains = (lambda m, p=path: m.projections[p].delays), connection.trains_delay
+                known[f"{path}.delay"] = ParameterInfo(delay, "delay", "ms", self.dt, connection.max_delay, trains)
             known |= parameters_of(connection.synapse, path, lambda m, p=path: m.projections[p].synapse, dt=self.dt)
         return known
 

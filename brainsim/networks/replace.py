@@ -34,7 +34,8 @@ def replace(model: Any, **changes: Any) -> Any:
     if isinstance(model, Network):
         fresh = Network(model.recipe.populations, model.recipe.projections, **arguments)
     else:
-        fresh = Sequential(*zip(model.names, model.layers, strict=True), dt=arguments["dt"], seed=model.seed)
+        layers = zip(model.names, model.layers, strict=True)
+        fresh = Sequential(*layers, dt=arguments["dt"], seed=model.seed, input_shape=model.input_shape)
     return fresh if arguments.get("seed", model.seed) != model.seed else _keep_parameters(fresh, model)
 
 

@@ -7,6 +7,7 @@ layer remembers nothing, a scan over time where it does. The result is that of s
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -20,6 +21,7 @@ from .._streams import Stream
 from .._types import Array, State
 from ..neurons import Neuron
 from .layers import Cell, Layer
+from .layers.chain import absorb_all, build_all, init_all, named, places, step_all, unroll_all
 from .reader import Reader
 
 
@@ -27,10 +29,11 @@ class Sequential(eqx.Module):
     """Layers and neurons in a chain, built: shapes are inferred, weights and parameters drawn.
 
     Args:
-        *layers: Layers or neurons, each alone or as `(name, layer)`; names are "0", "1", ... otherwise. The first must
-            fix the shape of the input (`Linear`, `Recurrent`, `Flatten` with a shape).
+        *layers: Layers or neurons, each alone or as `(name, layer)`; names are "0", "1", ... otherwise.
         dt: Time step (ms).
         seed: Seed of weights and parameters and, if `run` gets no key, of initial values and noise.
+        input_shape: Shape of the input without time and batch, such as (channels, height, width); needed where the
+            first layer does not fix it (`Linear`, `Recurrent` and `Flatten` with a shape do).
 
     Raises:
         ValueError: Shapes that do not fit each other, or two layers of one name.
@@ -42,34 +45,51 @@ class Sequential(eqx.Module):
     dt: float = eqx.field(static=True)
     seed: int = eqx.field(static=True)
 
-    def __init__(self, *layers: Layer | Neuron | tuple[str, Layer | Neuron], dt: Any, seed: int = 0):
+    def __init__(
+        self,
+        *layers: Layer | Neuron | tuple[str, Layer | Neuron],
+        dt: Any,
+        seed: int = 0,
+        input_shape: Sequence[int] | None = None,
+    ):
         self.dt, self.seed = time_step(dt), int(seed)
-        named = [_named(index, layer) for index, layer in enumerate(layers)]
-        self.names = tuple(name for name, _ in named)
-        if not named or len(set(self.names)) < len(named):
-            raise ValueError(f"`layers`: expected at least one layer, each with its own name, got {list(self.names)}.")
-        if (shape := named[0][1].expects) is None:
+        row = named(layers)
+        first = next(iter(row.values()))
+        shape = first.expects if input_shape is None else tuple(input_shape)
+        if shape is None:
             raise ValueError(
-                f"`layers`: the first must fix the number of inputs, got {named[0][1]!r}: begin with "
+                f"`layers`: the first must fix the number of inputs, got {first!r}: give `input_shape`, or begin with "
                 f"Linear(n_in, n_out), Recurrent(neuron, n) or Flatten(*shape)."
             )
         key, dtype = _streams.key_of(self.seed, "parameters"), jnp.result_type(float)
-        built, shapes = [], [shape]
-        for name, layer in named:
-            layer, shape = layer.build(name, shape, dt=self.dt, key=key, dtype=dtype)
-            built.append(layer)
-            shapes.append(shape)
-        self.layers, self.shapes = tuple(built), tuple(shapes)
+        self.names = tuple(row)
+        self.layers, shapes = build_all(row, shape, dt=self.dt, key=key, dtype=dtype)
+        self.shapes = (shape, *shapes)
+
+    @property
+    def row(self) -> dict[str, Layer]:
+        """The layers by name."""
+        return dict(zip(self.names, self.layers, strict=True))
+
+    @property
+    def places(self) -> dict[str, tuple[Layer, tuple[int, ...]]]:
+        """Every layer, those inside others included, with the shape of its output, by path ("3", "3.0", ...)."""
+        return places(self.row, self.shapes[1:])
+
+    @property
+    def undivided(self) -> str | None:
+        """Path of a layer that must be given all steps at once, or None where there is none."""
+        return next((path for path, (layer, _) in self.places.items() if not layer.divisible), None)
 
     def __getitem__(self, name: str | int) -> Any:
-        """A layer by name or index; a neuron's layer is the neuron itself."""
-        layer = self.layers[name if isinstance(name, int) else self._index(name)]
+        """A layer by index, name or path ("3.0"); a neuron's layer is the neuron itself."""
+        layer = self.layers[name] if isinstance(name, int) else self._place(name)[0]
         return layer.neuron if isinstance(layer, Cell) else layer
 
-    def _index(self, name: str) -> int:
-        if name not in self.names:
-            raise KeyError(f"no layer {name!r}; there are {nearest(name, self.names)}")
-        return self.names.index(name)
+    def _place(self, path: str) -> tuple[Layer, tuple[int, ...]]:
+        if path not in (known := self.places):
+            raise KeyError(f"no layer {path!r}; there are {nearest(path, known)}")
+        return known[path]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -90,18 +110,13 @@ class Sequential(eqx.Module):
             key: Key of initial values and noise; by default derived from the seed.
         """
         key = _streams.key_of(self.seed, "state") if key is None else key
-        layers = tuple(
-            layer.init_state(batch, _streams.fold(key, f"{name}.init"), self.dtype)
-            for name, layer in zip(self.names, self.layers, strict=True)
-        )
-        return State(step=jnp.int32(0), key=key, layers=layers)
+        return State(step=jnp.int32(0), key=key, layers=init_all(self.row, batch, key, self.dtype))
 
     def batch_of(self, state: State) -> int | None:
-        """Number of trials of a state, or None where it has no batch axis."""
+        """Number of trials of a state, or None where no part of it has a batch axis."""
         bare = jax.tree.leaves(jax.eval_shape(self.init_state).layers)
-        for leaf, single in zip(jax.tree.leaves(state.layers), bare, strict=True):
-            return leaf.shape[0] if leaf.ndim > single.ndim else None
-        return None
+        pairs = zip(jax.tree.leaves(state.layers), bare, strict=True)
+        return next((leaf.shape[0] for leaf, single in pairs if leaf.ndim > single.ndim), None)
 
     def step(self, state: State, x: Array) -> tuple[State, dict[str, Array]]:
         """One step of dt.
@@ -111,18 +126,14 @@ class Sequential(eqx.Module):
             x: Input of the step, `([batch], *input_shape)`.
 
         Returns:
-            The state at t_{k+1} and what every layer emitted.
+            The state at t_{k+1} and what every layer emitted, those inside others included, by path.
         """
         x = self._checked(state, x, lead=0)
-        states, emitted = [], {}
-        for name, layer, old in zip(self.names, self.layers, state.layers, strict=True):
-            new, x = layer.step(old, x, self.dt, self._stream(state, name))
-            states.append(new)
-            emitted[name] = x
-        return state.replace(step=state.step + 1, layers=tuple(states)), emitted
+        layers, emitted = step_all(self.row, state.layers, x, self.dt, lambda name: self._stream(state, name))
+        return state.replace(step=state.step + 1, layers=layers), emitted
 
     def unroll(
-        self, state: State, xs: Array, readers: tuple[Reader, ...] = ()
+        self, state: State, xs: Array, readers: tuple[Reader, ...] = (), *, valid: Array | None = None
     ) -> tuple[State, dict[str, Array], tuple[Array, ...]]:
         """All steps, layer by layer; the same as scanning `step`.
 
@@ -130,20 +141,20 @@ class Sequential(eqx.Module):
             state: State before the first step.
             xs: Input, `(time, [batch], *input_shape)`.
             readers: What to read after every step.
+            valid: Which steps are no padding, bool `(time, batch)`; None: all. For layers with statistics over time.
 
         Returns:
             The state after the last step, what every layer emitted `(time, [batch], ...)`, and the readings.
         """
         ys = self._checked(state, xs, lead=1)
-        states, emitted, watched = [], {}, {}
-        for name, layer, old in zip(self.names, self.layers, state.layers, strict=True):
-            watch = tuple({r.variable: None for r in readers if r.owner == name and r.kind == "state"})
-            new, ys, watched[name] = layer.unroll(old, ys, self.dt, self._stream(state, name), watch)
-            states.append(new)
-            emitted[name] = ys
-        later = state.replace(step=state.step + len(xs), layers=tuple(states))
-        read = [watched[r.owner][r.variable] if r.kind == "state" else emitted[r.owner] for r in readers]
-        return later, emitted, tuple(self._flat(r.owner, value) for r, value in zip(readers, read, strict=True))
+        stream, watch = lambda name: self._stream(state, name), dict.fromkeys(_watched(reader) for reader in readers)
+        layers, emitted, seen = unroll_all(self.row, state.layers, ys, self.dt, stream, watch, valid)
+        later = state.replace(step=state.step + len(xs), layers=layers)
+        return later, emitted, tuple(_flat(self.places[r.owner][1], seen[_watched(r)]) for r in readers)
+
+    def absorb(self, state: State) -> "Sequential":
+        """The model with what a state has learnt of the data (running statistics) as its own; see `bs.absorb`."""
+        return eqx.tree_at(lambda model: model.layers, self, absorb_all(self.layers, state.layers))
 
     def _stream(self, state: State, name: str) -> Stream:
         return Stream.of(_streams.fold(state.key, name), state.step)
@@ -156,10 +167,11 @@ class Sequential(eqx.Module):
             axes = ", ".join([*["time"][:lead], "[batch]", *map(str, shape)])
             raise ValueError(f"`x`: expected ({axes}), got {x.shape}.")
         batch = x.shape[lead] if free else None
-        if jax.tree.leaves(state.layers) and (made := self.batch_of(state)) != batch:
+        expected = jax.eval_shape(lambda: self.init_state(batch)).layers
+        if [leaf.shape for leaf in jax.tree.leaves(state.layers)] != [leaf.shape for leaf in jax.tree.leaves(expected)]:
             raise ValueError(
-                f"`state`: made for batch {made} at dt {self.dt:g} ms, input has batch {batch}: `state=None` or "
-                f"`model.init_state({batch})`."
+                f"`state`: made for batch {self.batch_of(state)} at dt {self.dt:g} ms, input has batch {batch}: "
+                f"`state=None` or `model.init_state({batch})`."
             )
         return x
 
@@ -170,38 +182,35 @@ class Sequential(eqx.Module):
     def readable(self) -> tuple[str, ...]:
         """Every path that can be recorded."""
         paths: list[str] = []
-        for name, layer in zip(self.names, self.layers, strict=True):
+        for path, (layer, _) in self.places.items():
             rate = ["rate"] if layer.emission == "spikes" else []
-            paths += [f"{name}.{variable}" for variable in dict.fromkeys([layer.emission, *rate, *layer.state_units()])]
+            paths += [f"{path}.{variable}" for variable in dict.fromkeys([layer.emission, *rate, *layer.state_units()])]
         return tuple(paths)
 
     def reader(self, path: str) -> Reader:
-        """What reads `"1.spikes"`, `"1.v"` or `"0.out"` after a step, as `([batch], n)`.
+        """What reads `"1.spikes"`, `"1.v"`, `"0.out"` or, in a layer inside layer 3, `"3.0.spikes"`, as `([batch], n)`.
 
         Raises:
             ValueError: A path that names nothing; the message lists what there is.
         """
         owner, _, variable = path.rpartition(".")
-        if owner not in self.names:
-            known = nearest(owner, self.names)
+        if owner not in (places := self.places):
+            known = nearest(owner, places)
             raise ValueError(
                 f'record "{path}": no layer {owner or path!r}; expected LAYER.VARIABLE, layers are {known}.'
             )
-        index = self._index(owner)
-        layer, size = self.layers[index], math.prod(self.shapes[index + 1])
+        layer, shape = places[owner]
+        size = math.prod(shape)
         if variable == layer.emission:
             kind = "spikes" if variable == "spikes" else "emitted"
-            read = lambda state, emitted: self._flat(owner, emitted[owner])
+            read = lambda state, emitted: _flat(shape, emitted[owner])
             return Reader(path, owner, variable, kind, layer.emission_unit, size, read)
         if variable in (units := layer.state_units()):
-            read = lambda state, emitted: self._flat(owner, layer.read(state.layers[index], variable))
+            top, _, below = path.partition(".")
+            index = self.names.index(top)
+            read = lambda state, emitted: _flat(shape, self.layers[index].read(state.layers[index], below))
             return Reader(path, owner, variable, "state", units[variable], size, read)
         raise ValueError(f'record "{path}": {layer!r} has {nearest(variable, [layer.emission, *units])}.')
-
-    def _flat(self, owner: str, value: Array) -> Array:
-        """Values of a layer with its axes put into one."""
-        shape = self.shapes[self._index(owner) + 1]
-        return value if len(shape) == 1 else value.reshape(*value.shape[: value.ndim - len(shape)], math.prod(shape))
 
     def parameters(self) -> dict[str, ParameterInfo]:
         """Every parameter by path; depends on the structure only."""
@@ -214,14 +223,10 @@ class Sequential(eqx.Module):
         return f"Sequential({', '.join(map(repr, self.layers))}; dt={self.dt:g} ms, seed={self.seed})"
 
 
-def _named(index: int, layer: Any) -> tuple[str, Layer]:
-    name, layer = layer if isinstance(layer, tuple) and len(layer) == 2 else (str(index), layer)
-    if isinstance(layer, Neuron):
-        layer = Cell(layer)
-    if not isinstance(layer, Layer):
-        raise TypeError(
-            f"`layers`: expected a layer such as Linear(2, 3) or a neuron such as LIF(20*ms), got {layer!r}."
-        )
-    if not isinstance(name, str) or not name or any(mark in name for mark in (".", "*", "[", "->", "#")):
-        raise ValueError(f"`layers`: a name may not hold '.', '->', '#', '*' or '[', got {name!r}.")
-    return name, layer
+def _watched(reader: Reader) -> str:
+    return f"{reader.owner}.{reader.variable}"
+
+
+def _flat(shape: tuple[int, ...], value: Array) -> Array:
+    """Values of a layer whose output has a shape, with its axes put into one."""
+    return value if len(shape) == 1 else value.reshape(*value.shape[: value.ndim - len(shape)], math.prod(shape))

@@ -11,7 +11,7 @@ from ..fuse.loop import loop
 from ..networks import Network, Population
 from .inputs import Inputs, begin, evaluate
 from .records import Piece, Plan, read, reader_of
-from .remat import scan, segment_length
+from .remat import WHOLE, Segments, scan
 
 
 class Advanced(NamedTuple):
@@ -43,7 +43,7 @@ def advance(
     *,
     steps: int,
     start: int,
-    remat: str | int | None = None,
+    segments: Segments = WHOLE,
     watch: bool = False,
 ) -> Advanced:
     """Advance a network by `steps` steps.
@@ -55,11 +55,10 @@ def advance(
         plan: What to write down.
         steps: Number of steps, static.
         start: Index of the first step, static; says where sampled traces fall.
-        remat: As in `run`.
+        segments: How the backward pass goes through time.
         watch: For the host: note where states of populations stop being finite, and store spikes as bool.
     """
     carry = _Carry(begin(network, inputs, state), {path: jnp.int32(-1) for path in (guarded(network) if watch else ())})
-    segment = segment_length(remat, state, steps)
     held = tuple(trace for trace in plan.sampled if reader_of(network, trace).kind in ("state", "weight"))
     emissions = tuple(trace for trace in plan.sampled if trace not in held)
 
@@ -84,7 +83,7 @@ def advance(
     for piece in plan.pieces(start, steps):
         rows = inputs.between(done, done + piece.steps).rows
         rows = {path: row.reshape(piece.count, piece.length, *row.shape[1:]) for path, row in rows.items()}
-        blocks = None if segment is None else max(1, segment // piece.length)
+        blocks = segments.of_blocks(piece.length)
         carry, (ys, samples) = scan(functools.partial(block, piece), carry, rows, piece.count, blocks)
         every_step.append(jax.tree.map(lambda y: y.reshape(y.shape[0] * y.shape[1], *y.shape[2:]), ys))
         sampled += [samples] if piece.sampled else []

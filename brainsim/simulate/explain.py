@@ -41,7 +41,7 @@ def explain(model: Any, inputs: Any = None, *, batch: int | None = None) -> Expl
 
     def two_steps(arrays: Any, state: State) -> Any:
         network = eqx.combine(arrays, static)
-        return advance(network, state, prepared, make_plan(network, ()), steps=2, start=0, remat=None).state
+        return advance(network, state, prepared, make_plan(network, ()), steps=2, start=0).state
 
     arrays, static = eqx.partition(model, eqx.is_array)
     jaxpr = jax.make_jaxpr(two_steps)(arrays, state)

@@ -1,5 +1,6 @@
 """How the layers of a `Sequential` run: what each turns into when all its steps are computed together."""
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,10 @@ from ..networks import Sequential
 from .explanation import Explanation, Part
 
 _STEPS = 2
+_EVENTS = ("event_dense", "event_affine")
+_CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
+_SHAPES = ("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose", "copy", "convert_element_type")
+"""Operations that move nothing or move it only."""
 
 
 def explain_layers(model: Sequential, batch: int | None) -> Explanation:
@@ -25,8 +30,8 @@ def explain_layers(model: Sequential, batch: int | None) -> Explanation:
     x: Any = jax.ShapeDtypeStruct((*lead, *model.input_shape), model.dtype)
     parts = []
     for name, layer, own in zip(model.names, model.layers, state.layers, strict=True):
-        unroll = lambda own, x, layer=layer, name=name: layer.unroll(own, x, model.dt, model._stream(state, name))[1]
-        jaxpr, x = jax.make_jaxpr(unroll, return_shape=True)(own, x)
+        unroll = functools.partial(layer.unroll, dt=model.dt, key=model._stream(state, name))
+        jaxpr, (_, x, _) = jax.make_jaxpr(unroll, return_shape=True)(own, x)
         parts.append(_part(name, layer, list(_equations(jaxpr.jaxpr)), math.prod(x.shape[len(lead) :])))
     return Explanation(tuple(parts), "layer by layer", (_native.WHY_XLA,) if _native.WHY_XLA else ())
 
@@ -42,14 +47,22 @@ def _equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
 
 
 def _part(name: str, layer: Any, equations: list[JaxprEqn], size: int) -> Part:
-    events = any(eqn.primitive.name == "event_dense" for eqn in equations) and _native.WHY_XLA is None
+    names = [eqn.primitive.name for eqn in equations]
+    events = not set(names).isdisjoint(_EVENTS) and _native.WHY_XLA is None
     path = next((path for eqn in equations if (path := _path(eqn)) is not None), None)
     if path is None:
-        loops = any(eqn.primitive.name == "scan" for eqn in equations)
-        path = Path("xla" if loops else "", (), 0, 0, _native.WHY_XLA if loops else None)
+        path = Path("", (), 0, 0, None) if events else _left_to_xla(names)
     ways = [*([path.way] if path.way else []), *(["kernel"] if events else [])]
-    way = " + ".join(ways) or "shape only"
-    return Part(f"{name} {layer!r}", way, size, path.operations, path.bytes, why=path.why)
+    return Part(f"{name} {layer!r}", " + ".join(ways), size, path.operations, path.bytes, why=path.why)
+
+
+def _left_to_xla(names: list[str]) -> Path:
+    """What is said of a layer without a loop of ours: "shape only" where its operations compute nothing."""
+    working = [name for name in names if name not in (*_CALLS, *_SHAPES)]
+    if not working:
+        return Path("shape only", (), 0, 0, None)
+    heaviest = next((name for name in ("scan", "conv_general_dilated", "dot_general") if name in working), working[0])
+    return Path("xla", (), 0, 0, _native.WHY_XLA or f"{heaviest} is an operation of XLA")
 
 
 def _path(eqn: JaxprEqn) -> Path | None:

@@ -6,8 +6,8 @@ Truncated backpropagation through time (Williams & Peng, Neural Comput. 2 (1990)
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,29 +19,71 @@ _RESIDUALS_PER_STATE = 4
 _LIMIT_BYTES = 2**31
 
 
-def segment_length(remat: str | int | None, state: State, steps: int) -> int | None:
-    """Length of a segment of a network's steps, or None to store every step.
+class Segments(NamedTuple):
+    """How the backward pass goes through time.
 
-    `"auto"` estimates the residuals of a step as four times the state that moves (rings do not: they are linear) and
-    chooses about sqrt(steps) where all steps together would pass 2 GiB.
+    Attributes:
+        length: Steps of a segment that is recomputed; None: every step is stored.
+        cut: Whether gradients stop between segments.
+    """
+
+    length: int | None = None
+    cut: bool = False
+
+    def of_blocks(self, block: int) -> "Segments":
+        """The same in blocks of several steps.
+
+        Raises:
+            ValueError: The gradient would be cut inside a block.
+        """
+        if self.length is None:
+            return self
+        if self.cut and self.length % block:
+            raise ValueError(
+                f"`truncate`: expected a multiple of {block} steps, in which `every` of a recorded trace comes, got "
+                f"{self.length}."
+            )
+        return self._replace(length=max(1, self.length // block))
+
+
+WHOLE = Segments()
+"""Every step is stored."""
+
+
+def segments_of(remat: str | int | None, truncate: int | None, stored: int, steps: int) -> Segments:
+    """How to go through steps each of which stores so many bytes for the backward pass.
+
+    `remat="auto"` chooses about sqrt(steps) where all steps together would pass 2 GiB.
 
     Raises:
-        ValueError: `remat` is not "auto", None or a number of steps >= 1.
+        ValueError: `remat` is not "auto", None or a number of steps >= 1; or `truncate` is not None or such a number.
     """
-    moving = [leaf for leaf in jax.tree.leaves((state.populations, state.projections)) if leaf.ndim < 3]
-    stored = _RESIDUALS_PER_STATE * sum(leaf.size * leaf.dtype.itemsize for leaf in moving)
-    return chosen_length(remat, stored, steps)
-
-
-def chosen_length(remat: str | int | None, stored: int, steps: int) -> int | None:
-    """Length of a segment where a step stores so many bytes for the backward pass; see `segment_length`."""
+    if truncate is not None:
+        if remat not in ("auto", None):
+            raise ValueError(f"`truncate`: its segments are recomputed as well, got `remat` = {remat!r} beside it.")
+        return Segments(_steps("truncate", truncate, "None"), cut=True)
     if remat is None or steps <= 1:
-        return None
+        return Segments()
     if remat == "auto":
-        return _near_root(steps) if steps * stored > _LIMIT_BYTES else None
-    if isinstance(remat, bool) or not isinstance(remat, int) or remat < 1:
-        raise ValueError(f'`remat`: expected "auto", None or a number of steps >= 1, got {remat!r}.')
-    return remat
+        return Segments(_near_root(steps) if steps * stored > _LIMIT_BYTES else None)
+    return Segments(_steps("remat", remat, '"auto", None'))
+
+
+def stored_by(network_state: State) -> int:
+    """About how many bytes a step of a network stores: four times the state that moves (rings, being linear, not)."""
+    moving = jax.tree.leaves((network_state.populations, network_state.projections))
+    return _RESIDUALS_PER_STATE * sum(leaf.size * leaf.dtype.itemsize for leaf in moving if leaf.ndim < 3)
+
+
+def stored_by_layers(shapes: Iterable[tuple[int, ...]], batch: int | None, dtype: Any) -> int:
+    """About how many bytes a step of layers stores: what each emits, and its gradient."""
+    return 2 * (batch or 1) * sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
+
+
+def _steps(name: str, value: Any, others: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}`: expected {others} or a number of steps >= 1, got {value!r}.")
+    return value
 
 
 def _near_root(steps: int) -> int:
@@ -51,19 +93,13 @@ def _near_root(steps: int) -> int:
     return min(divisors, key=lambda n: abs(n - root), default=root)
 
 
-def scan(body: Callable[..., Any], carry: Any, xs: Any, length: int, segment: int | None) -> tuple[Any, Any]:
-    """`jax.lax.scan`, checkpointed in segments of `segment` steps; a shorter one comes last."""
-    return in_segments(lambda carry, rows, steps: loop(body, carry, rows, steps), carry, xs, length, segment)
+def scan(body: Callable[..., Any], carry: Any, xs: Any, length: int, segments: Segments) -> tuple[Any, Any]:
+    """`jax.lax.scan`, checkpointed in segments; a shorter one comes last."""
+    return in_segments(lambda carry, rows, steps: loop(body, carry, rows, steps), carry, xs, length, segments)
 
 
 def in_segments(
-    part: Callable[[Any, Any, int], tuple[Any, Any]],
-    carry: Any,
-    xs: Any,
-    length: int,
-    segment: int | None,
-    *,
-    cut: bool = False,
+    part: Callable[[Any, Any, int], tuple[Any, Any]], carry: Any, xs: Any, length: int, segments: Segments
 ) -> tuple[Any, Any]:
     """All steps, segment by segment; a shorter one comes last.
 
@@ -72,9 +108,9 @@ def in_segments(
         carry: What goes from one segment to the next.
         xs: Arrays with a first axis of time.
         length: Number of steps.
-        segment: Steps of a segment; None for one of all steps, without a checkpoint.
-        cut: Whether gradients stop between segments.
+        segments: Their length, and whether gradients stop between them.
     """
+    segment, cut = segments
     if segment is None or segment >= length:
         return part(carry, xs, length)
     count, tail = divmod(length, segment)

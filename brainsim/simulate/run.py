@@ -12,6 +12,7 @@ from ..recording import Rate, Trace
 from .advance import advance
 from .inputs import known_step, prepare
 from .records import Plan, chosen, make_plan, rates, reader_of
+from .remat import WHOLE, in_segments, segments_of, stored_by, stored_by_layers
 
 
 class Run(NamedTuple):
@@ -38,6 +39,7 @@ def run(
     record: Iterable[Any] | str = (),
     lengths: Array | None = None,
     remat: str | int | None = "auto",
+    truncate: int | None = None,
 ) -> Run:
     """Run a model over time: a pure function of its arguments.
 
@@ -50,7 +52,9 @@ def run(
         record: Paths or `Spikes`, `Trace`, `Rate`.
         lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
         remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take gigabytes,
-            an int is the length of such a segment in steps, None stores all. For a `Network`.
+            an int is the length of such a segment in steps, None stores all.
+        truncate: Number of steps after which the gradient of the state is cut, for truncated backpropagation through
+            time; its segments are recomputed. None: the gradient goes through all steps.
 
     Returns:
         `Run(out, state, records)`.
@@ -59,24 +63,26 @@ def run(
         ValueError: Inputs, state, lengths or paths that do not fit the model.
     """
     if isinstance(model, Sequential):
-        result = _run_layers(model, inputs, state, key, make_plan(model, record), lengths)
+        result = _run_layers(model, inputs, state, key, make_plan(model, record), lengths, remat, truncate)
     elif isinstance(model, Network):
-        result = _run_network(model, inputs, steps, state, key, make_plan(model, record), remat)
+        result = _run_network(model, inputs, steps, state, key, make_plan(model, record), remat, truncate)
     else:
         raise TypeError(f"`model`: expected a Network or a Sequential, got {type(model).__name__}.")
     return result if lengths is None else _masked(result, lengths)
 
 
 def _run_network(
-    network: Network, inputs: Any, steps: int | None, state: State | None, key: Array | None, plan: Plan, remat: Any
-) -> Run:
+    network: Network, inputs: Any, steps: int | None, state: State | None, key: Array | None, plan: Plan, remat: Any,
+    truncate: int | None,
+) -> Run:  # fmt: skip
     prepared = prepare(network, inputs, steps)
     steps = prepared.steps if steps is None else steps
     if steps is None:
         raise ValueError("`steps`: expected a number of steps (no input array tells it).")
     state = starting_state(network, prepared.batch, state, key)
     start = known_step(state) or 0
-    advanced = advance(network, state, prepared, plan, steps=steps, start=start, remat=remat)
+    segments = segments_of(remat, truncate, stored_by(state), steps)
+    advanced = advance(network, state, prepared, plan, steps=steps, start=start, segments=segments)
     records = dict(advanced.records)
     for spec in plan.every_step:
         if isinstance(spec, Rate):
@@ -97,7 +103,7 @@ def starting_state(model: Any, batch: int | None, state: State | None, key: Arra
     if structure != jax.tree.structure(expected):
         raise ValueError("`state`: made for another model; `state=None` starts anew.")
     given = model.batch_of(state)
-    if batch is not None and given != batch:
+    if batch is not None and given != batch and not isinstance(model, Sequential):  # which checks every layer itself
         raise ValueError(
             f"`state`: made for batch {given}, input has batch {batch}: `state=None` or `model.init_state({batch})`."
         )
@@ -105,8 +111,9 @@ def starting_state(model: Any, batch: int | None, state: State | None, key: Arra
 
 
 def _run_layers(
-    model: Sequential, xs: Any, state: State | None, key: Array | None, plan: Plan, lengths: Array | None
-) -> Run:
+    model: Sequential, xs: Any, state: State | None, key: Array | None, plan: Plan, lengths: Array | None, remat: Any,
+    truncate: int | None,
+) -> Run:  # fmt: skip
     if xs is None:
         raise ValueError(f"`inputs`: expected an array (time, [batch], {', '.join(map(str, model.input_shape))}).")
     xs = jnp.asarray(xs, model.dtype)
@@ -116,9 +123,24 @@ def _run_layers(
             f"`x`: expected (time, batch, {', '.join(map(str, model.input_shape))}), got {xs.shape} with lengths of "
             f"size {len(lengths)}: is it (batch, time, channels)? `x.swapaxes(0, 1)`."
         )
-    state = starting_state(model, batch, state, key)
+    begin = starting_state(model, batch, state, key)
     specs = (*plan.every_step, *plan.sampled)
-    state, emitted, reads = model.unroll(state, xs, tuple(reader_of(model, spec) for spec in specs))
+    valid = None if lengths is None or batch is None else valid_steps(lengths, len(xs), batch)
+    readers = tuple(reader_of(model, spec) for spec in specs)
+    segments = segments_of(remat, truncate, stored_by_layers(model.shapes[1:], batch, model.dtype), len(xs))
+    if segments.length is not None and (path := model.undivided) is not None:
+        if remat == "auto" and truncate is None:
+            segments = WHOLE
+        else:
+            raise ValueError(
+                f"`remat`, `truncate`: layer {path} needs all steps at once: leave them at their defaults."
+            )
+
+    def part(state: State, rows: tuple[Array, Array | None], steps: int) -> tuple[State, Any]:
+        state, emitted, reads = model.unroll(state, rows[0], readers, valid=rows[1])
+        return state, (model.out(emitted, state), reads)
+
+    later, (out, reads) = in_segments(part, begin, (xs, valid), len(xs), segments)
     records = {}
     for spec, values in zip(specs, reads, strict=True):
         values = chosen(spec, values)
@@ -127,7 +149,7 @@ def _run_layers(
         elif isinstance(spec, Trace):
             values = values[spec.steps(model.dt) - 1 :: spec.steps(model.dt)]
         records[spec.key] = values
-    return Run(model.out(emitted, state), state, records)
+    return Run(out, later, records)
 
 
 def _masked(result: Run, lengths: Array) -> Run:
@@ -135,10 +157,7 @@ def _masked(result: Run, lengths: Array) -> Run:
     if result.out is None:
         raise ValueError("`lengths`: the model has no output to mask; name one with `outputs=`.")
     steps, batch = result.out.shape[:2]
-    lengths = jnp.asarray(lengths)
-    if lengths.shape != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise ValueError(f"`lengths`: expected integers of shape ({batch},), got {lengths.dtype} of {lengths.shape}.")
-    inside = jnp.arange(steps)[:, None] < lengths
+    inside = valid_steps(lengths, steps, batch)
 
     def masked(name: str, values: Array) -> Array:
         if values.shape[:2] != (steps, batch):
@@ -149,3 +168,15 @@ def _masked(result: Run, lengths: Array) -> Run:
 
     records = {name: masked(name, values) for name, values in result.records.items()}
     return Run(masked("out", result.out), result.state, records)
+
+
+def valid_steps(lengths: Array, steps: int, batch: int) -> Array:
+    """Which steps lie before the end of each sequence, bool `(steps, batch)`.
+
+    Raises:
+        ValueError: `lengths` are no integers of shape `(batch,)`.
+    """
+    lengths = jnp.asarray(lengths)
+    if lengths.shape != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise ValueError(f"`lengths`: expected integers of shape ({batch},), got {lengths.dtype} of {lengths.shape}.")
+    return jnp.arange(steps)[:, None] < lengths

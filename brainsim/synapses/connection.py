@@ -3,7 +3,10 @@
     arrivals_j(t_{k+1}) = sum_i W_ij y_i(k + 1 - d_ij / dt)          (y: what the presynaptic population emitted in a
     step)
 
-A delay of one step adds straight into the synapse's state; longer ones wait in a ring of `delay / dt` slots.
+A delay of one step adds straight into the synapse's state; longer ones wait in a ring of `delay / dt` slots. Delays
+that a gradient sees lie between two steps, n <= d / dt < n + 1, and the weight is shared by both:
+
+    W y(k + 1 - d / dt) := (1 - s) W y(k + 1 - n) + s W y(k - n),      s = d / dt - n
 """
 
 import math
@@ -38,8 +41,11 @@ class Connection(eqx.Module):
         indptr: Row offsets, int32 `(n_pre + 1,)`; None when dense.
         exists: Which dense entries are synapses, bool `(n_pre, n_post)`; None where all are.
         delay_steps: Delay of every synapse in steps, int32 `(nnz,)`; None where all are `max_steps`.
+        delays: Delay in ms, `()` or `(nnz,)`, where it is interpolated between steps; else None.
         max_steps: Longest delay in steps.
         sign: +1 or -1 where Dale's law is kept, else None.
+        max_delay: Longest delay (ms) that training may reach.
+        trains_delay: Whether the delay trains by default.
     """
 
     weight: Array
@@ -48,6 +54,7 @@ class Connection(eqx.Module):
     indptr: Array | None
     exists: Array | None
     delay_steps: Array | None
+    delays: Array | None
     pre: str = eqx.field(static=True)
     post: str = eqx.field(static=True)
     path: str = eqx.field(static=True)
@@ -56,6 +63,8 @@ class Connection(eqx.Module):
     max_steps: int = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     sign: int | None = eqx.field(static=True)
+    max_delay: float = eqx.field(static=True)
+    trains_delay: bool = eqx.field(static=True)
 
     @property
     def n_synapses(self) -> int:
@@ -67,6 +76,8 @@ class Connection(eqx.Module):
     @property
     def delay(self) -> Array:
         """Delay in ms: `()`, or one per synapse `(nnz,)`."""
+        if self.delays is not None:
+            return self.delays
         steps = self.max_steps if self.delay_steps is None else self.delay_steps
         return jnp.asarray(steps, self.weight.dtype) * self.dt
 
@@ -131,12 +142,20 @@ class Connection(eqx.Module):
             ring = jax.lax.dynamic_update_index_in_dim(later.ring, emitted, step % self.max_steps, axis=-2)
             due = jax.lax.dynamic_index_in_dim(ring, slot, axis=-2, keepdims=False)
             return self.arrive(later.replace(ring=ring), due)
-        delays = jnp.int32(self.max_steps) if self.delay_steps is None else self.delay_steps
-        ring = delay_ring_push(
-            later.ring, self.weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True
-        )
+        ring = later.ring
+        for weight, delays in self._pushes():
+            ring = delay_ring_push(ring, weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True)
         arrivals, ring = delay_ring_take(ring, slot)
         return self.synapse.arrive(later.replace(ring=ring), arrivals)
+
+    def _pushes(self) -> list[tuple[Array, Array]]:
+        """Weights and their delays in steps; two of each where delays are interpolated."""
+        if self.delays is None:
+            return [(self.weight, jnp.int32(self.max_steps) if self.delay_steps is None else self.delay_steps)]
+        position = self.delays / self.dt
+        before = jnp.clip(jnp.floor(position), 1, self.max_steps - 1)
+        share, steps = position - before, before.astype(jnp.int32)
+        return [(self.weight * (1 - share), steps), (self.weight * share, steps + 1)]
 
     def _cross(self, total: Array, emitted: Array) -> Array:
         if self.indices is not None and self.indptr is not None:

@@ -5,6 +5,7 @@ a projection changes nothing in the others.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -31,10 +32,14 @@ class Projection:
         synapse: Kinetics.
         delay: `"dt"` (one step) or a value slot in ms: a multiple of dt; 0 only on edges that close no cycle. Draws of
             a distribution are put on the grid of dt, at least one step.
+        delay_mode: `"grid"`, or `"interpolate"`: a delay may lie between two steps, of which each gets its share of the
+            weight, and a gradient sees it; at least dt.
+        max_delay: Longest delay (ms) that training may reach, with `"interpolate"`; None: the longest there is.
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
         storage: `"csr"` (event-driven sparse rows) or `"dense"` (an `(n_pre, n_post)` matrix, one delay).
-        trainable: Parameters of the synapse that training may change, such as `"tau_syn"`; the weight always may.
+        trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
+            `"delay"` with `delay_mode="interpolate"`.
     """
 
     pre: str
@@ -44,6 +49,8 @@ class Projection:
     synapse: Synapse = dataclasses.field(default_factory=Delta)
     _: dataclasses.KW_ONLY
     delay: Value = "dt"
+    delay_mode: str = "grid"
+    max_delay: Any = None
     sign: int | None = None
     name: str | None = None
     storage: str = "csr"
@@ -63,10 +70,18 @@ class Projection:
         _checks.choice("storage", self.storage, ("csr", "dense"))
         if isinstance(self.trainable, str):
             object.__setattr__(self, "trainable", (self.trainable,))
-        unknown = [name for name in self.trainable if name != "weight" and name not in self.synapse.params]
+        known = ("weight", *(["delay"] if self._interpolates() else []), *self.synapse.params)
+        unknown = [name for name in self.trainable if name not in known]
         if unknown:
-            known = ", ".join(("weight", *self.synapse.params))
-            raise ValueError(f"`trainable` of {self.path}: no parameter `{unknown[0]}`; it has {known}.")
+            raise ValueError(f"`trainable` of {self.path}: no parameter `{unknown[0]}`; it has {', '.join(known)}.")
+
+    def _interpolates(self) -> bool:
+        _checks.choice("delay_mode", self.delay_mode, ("grid", "interpolate"))
+        if self.delay_mode == "interpolate" and self.storage == "dense":
+            raise ValueError(f'`storage` of {self.path}: "dense" keeps delays on the grid; use "csr" to interpolate.')
+        if self.delay_mode == "grid" and self.max_delay is not None:
+            raise ValueError(f'`max_delay` of {self.path}: only for `delay_mode="interpolate"`.')
+        return self.delay_mode == "interpolate"
 
     @property
     def path(self) -> str:
@@ -81,7 +96,7 @@ class Projection:
         """
         rng = _streams.generator(seed, f"{self.path}.wiring")
         csr = self.rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng)
-        delays = self._delays(csr, dt, seed)
+        timing = self._between_steps(csr, dt, seed, dtype) if self._interpolates() else self._on_grid(csr, dt, seed)
         dense = self.storage == "dense"
         exists = _existing(csr, self.path) if dense else None
         return Connection(
@@ -92,19 +107,19 @@ class Projection:
             indices=None if dense else jnp.asarray(csr.indices),
             indptr=None if dense else jnp.asarray(csr.indptr),
             exists=None if exists is None else jnp.asarray(exists),
-            delay_steps=jnp.asarray(delays) if delays.ndim else None,
             pre=self.pre,
             post=self.post,
             path=self.path,
             n_pre=n_pre,
             n_post=n_post,
-            max_steps=int(delays.max(initial=0)) if delays.ndim else int(delays),
             dt=dt,
             sign=self.sign,
+            trains_delay="delay" in self.trainable,
+            **timing,
         )
 
     def _synapse(self) -> Synapse:
-        named = [name for name in self.trainable if name != "weight"]
+        named = [name for name in self.trainable if name not in ("weight", "delay")]
         return dataclasses.replace(self.synapse, trainable=(*self.synapse.trainable, *named))
 
     def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
@@ -167,13 +182,36 @@ class Projection:
             )
         return value[csr.order]
 
-    def _delays(self, csr: CSR, dt: float, seed: int) -> np.ndarray:
-        """Delay in steps: int32, `()` or `(nnz,)`."""
+    def _delay_slot(self, csr: CSR, dt: float) -> Value:
+        """The delay as a value slot (ms), an array in the order of the CSR."""
         if isinstance(self.delay, str):
             _checks.choice("delay", self.delay, ("dt",))
-            return np.asarray(1, np.int32)
+            return dt
+        return self._in_order("delay", values.strip("delay", self.delay, "ms"), csr)
+
+    def _on_grid(self, csr: CSR, dt: float, seed: int) -> dict[str, Any]:
+        steps = self._delays(csr, dt, seed)
+        longest = int(steps.max(initial=0)) if steps.ndim else int(steps)
+        each = jnp.asarray(steps) if steps.ndim else None
+        return dict(delay_steps=each, delays=None, max_steps=longest, max_delay=longest * dt)
+
+    def _between_steps(self, csr: CSR, dt: float, seed: int, dtype: Any) -> dict[str, Any]:
+        path = f"{self.path}.delay"
+        slot = self._delay_slot(csr, dt)
+        context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices)
+        delay = values.resolve(slot, context, unit="ms", key=_streams.key_of(seed, path), dtype=dtype)
+        if isinstance(slot, values.Distribution):
+            delay = jnp.maximum(delay, dt)
+        given = None if self.max_delay is None else float(units.strip("max_delay", self.max_delay, "ms"))
+        max_delay = float(delay.max(initial=dt)) if given is None else given
+        _checks.within(path, delay, "ms", low=dt, high=max_delay)
+        steps = max(2, math.ceil(max_delay / dt - 1e-6))
+        return dict(delay_steps=None, delays=delay, max_steps=steps, max_delay=max_delay)
+
+    def _delays(self, csr: CSR, dt: float, seed: int) -> np.ndarray:
+        """Delay in steps: int32, `()` or `(nnz,)`."""
         name, path = f"delay` of `{self.path}", f"{self.path}.delay"
-        value = self._in_order("delay", values.strip("delay", self.delay, "ms"), csr)
+        value = self._delay_slot(csr, dt)
         drawn = isinstance(value, values.Distribution) or callable(value)
         if drawn:
             context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices)

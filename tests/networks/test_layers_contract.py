@@ -12,7 +12,26 @@ import pytest
 import brainsim as bs
 from brainsim._streams import Stream
 from brainsim._types import State
-from brainsim.networks.layers import Cell, Flatten, Layer
+from brainsim.networks.layers import (
+    ELM,
+    AvgPool2d,
+    BatchNorm,
+    Cell,
+    Chain,
+    Conv1d,
+    Count,
+    Delay,
+    Dropout,
+    FirstSpike,
+    Flatten,
+    Layer,
+    Max,
+    MaxPool2d,
+    Mean,
+    Parallel,
+    Residual,
+    SlidingPSN,
+)
 from brainsim.units import ms, mV
 
 DT, STEPS, BATCH = 1.0, 9, 3
@@ -38,6 +57,28 @@ CASES = {
     "Recurrent": Case(bs.Recurrent(bs.LIF(10 * ms), 4), (4,), ("v",)),
     "Recurrent delayed": Case(bs.Recurrent(bs.LIF(10 * ms), 4, delay=3 * ms), (4,), ("v",)),
     "Flatten": Case(Flatten(), (2, 2)),
+    "EILinear": Case(bs.EILinear(4, 8), (4,)),
+    "EILinear readout": Case(bs.EILinear(4, 8, readout=True), (4,)),
+    "EIConv2d": Case(bs.EIConv2d(2, 8, (3, 2)), (2, 5, 4)),
+    "Linear with delays": Case(bs.Linear(4, 3, delay=bs.Uniform(0 * ms, 5 * ms), bias=True), (4,)),
+    "Recurrent with delays": Case(bs.Recurrent(bs.LIF(10 * ms), 4, delay=bs.Uniform(1 * ms, 5 * ms)), (4,), ("v",)),
+    "Conv1d": Case(Conv1d(2, 4, 3, stride=2, padding=1, groups=2), (2, 7)),
+    "Conv2d": Case(bs.Conv2d(2, 3, (3, 2), bias=True), (2, 5, 4)),
+    "AvgPool2d": Case(AvgPool2d(2), (2, 5, 4)),
+    "MaxPool2d": Case(MaxPool2d(3, stride=1), (2, 5, 4)),
+    "Dropout": Case(Dropout(0.5), (2, 3)),
+    "BatchNorm in inference": Case(BatchNorm(inference=True), (2, 3)),
+    "Chain": Case(Chain(bs.Linear(4, 4), bs.LIF(10 * ms)), (4,), ("1.v",)),
+    "Residual": Case(Residual(bs.Linear(4, 3), bs.LIF(10 * ms), shortcut=bs.Linear(4, 3)), (4,), ("1.v",)),
+    "Count": Case(Count(), (4,)),
+    "Mean": Case(Mean(), (4,)),
+    "Max": Case(Max(), (2, 2)),
+    "FirstSpike": Case(FirstSpike(), (4,)),
+    "Delay": Case(Delay(4, 2 * ms), (4,)),
+    "ELM": Case(ELM(3, 2, memory=4, branches=2, synapses=2), (3,), ("branch", "memory")),
+    "Parallel": Case(Parallel(bs.LIF(10 * ms, reset="none")), (2, 2), ("v",)),
+    "SlidingPSN": Case(SlidingPSN(3), (2, 2)),
+    "Delay of each": Case(Delay((2, 2), [[0, 1], [3, 12]] * ms), (2, 2)),
 }
 
 
@@ -57,14 +98,16 @@ def inputs(case: Case, dtype: Any = np.float32, batch: int | None = BATCH) -> ja
 
 
 def stepped(layer: Layer, state: State, xs: jax.Array, watch: tuple[str, ...], first: int = 0) -> tuple:
-    """One step after the other, in a Python loop."""
-    ys, watched = [], {name: [] for name in watch}
-    for k, x in enumerate(xs):
-        state, y = layer.step(state, x, DT, Stream.of(KEY, first + k))
-        ys.append(y)
-        for name in watch:
-            watched[name].append(layer.read(state, name))
-    return state, jnp.stack(ys), {name: jnp.stack(values) for name, values in watched.items()}
+    """One step after the other; the scan asks that the state keeps its shapes and dtypes."""
+
+    def one(state, row):
+        x, k = row
+        state, y = layer.step(state, x, DT, Stream.of(KEY, k))
+        return state, (y, {name: layer.read(state, name) for name in watch})
+
+    steps = first + jnp.arange(len(xs), dtype=jnp.int32)
+    state, (ys, watched) = jax.lax.scan(one, state, (xs, steps))
+    return state, ys, watched
 
 
 def close(a: Any, b: Any, rtol: float = 1e-5) -> None:
@@ -98,8 +141,16 @@ def test_two_halves_are_the_whole(case):
 def test_samples_of_a_batch_do_not_mix(case):
     layer, xs = built(case), inputs(case)
     together = layer.unroll(layer.init_state(BATCH, KEY, jnp.float32), xs, DT, Stream.of(KEY, 0))[1]
-    alone = layer.unroll(layer.init_state(1, KEY, jnp.float32), xs[:, 1:2], DT, Stream.of(KEY, 0))[1]
-    np.testing.assert_allclose(together[:, 1:2], alone, rtol=1e-5, atol=1e-6)
+    alone = layer.unroll(layer.init_state(1, KEY, jnp.float32), xs[:, :1], DT, Stream.of(KEY, 0))[1]
+    np.testing.assert_allclose(together[:, :1], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_vmap_over_samples_is_the_batch(case):
+    layer, xs = built(case), inputs(case)
+    state = layer.init_state(BATCH, KEY, jnp.float32)
+    one = lambda state, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[:2]
+    mapped = jax.vmap(one, in_axes=(0, 1), out_axes=(0, 1))(state, xs)
+    close(mapped, one(state, xs))
 
 
 def test_the_gradient_of_unroll_is_that_of_stepping(case):
@@ -114,8 +165,9 @@ def test_the_gradient_of_unroll_is_that_of_stepping(case):
 
     once = lambda layer, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[1]
     each = lambda layer, xs: stepped(layer, state, xs, ())[1]
-    grads = [jax.grad(value, argnums=(1, 2))(run, params, xs) for run in (once, each)]
+    grads = [jax.jit(jax.grad(value, argnums=(1, 2)), static_argnums=0)(run, params, xs) for run in (once, each)]
     close(*grads, rtol=1e-4)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads[0]))
 
 
 def test_float64_is_kept(case, x64):

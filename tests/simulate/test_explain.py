@@ -75,6 +75,15 @@ def test_layers():
     assert "2 LIF" in str(found)
 
 
+def test_layers_of_images():
+    layers = [bs.Conv2d(2, 4, 3), bs.layers.MaxPool2d(2), Flatten(), bs.Linear(16, 3, bias=True)]
+    found = bs.explain(bs.Sequential(*layers, dt=1 * ms, input_shape=(2, 4, 4)), batch=3)
+    event = "kernel" if _native.WHY_XLA is None else "xla"
+    assert [part.way for part in found.parts] == ["xla", "xla", "shape only", event]
+    if _native.WHY_XLA is None:
+        assert found.parts[0].why == "conv_general_dilated is an operation of XLA"
+
+
 def test_refuses_what_is_no_model():
     with pytest.raises(TypeError, match="`model`: expected a Network or a Sequential, got int"):
         bs.explain(3)  # type: ignore[arg-type]

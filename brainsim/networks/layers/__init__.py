@@ -1,7 +1,30 @@
 """Layers of a `Sequential`."""
 
 from .base import Layer as Layer
+from .batch_norm import BatchNorm as BatchNorm
 from .cell import Cell as Cell
+from .chain import Chain as Chain
+from .conv import Conv1d as Conv1d
+from .conv import Conv2d as Conv2d
+from .delay import Delay as Delay
+from .delayed_recurrent import DelayedRecurrent as DelayedRecurrent
+from .dropout import Dropout as Dropout
+from .ei import EILayer as EILayer
+from .ei import EILinear as EILinear
+from .ei_conv import EIConv2d as EIConv2d
+from .elm import ELM as ELM
 from .flatten import Flatten as Flatten
+from .learned_delays import Delays as Delays
 from .linear import Linear as Linear
+from .parallel import Parallel as Parallel
+from .pool import AvgPool1d as AvgPool1d
+from .pool import AvgPool2d as AvgPool2d
+from .pool import MaxPool1d as MaxPool1d
+from .pool import MaxPool2d as MaxPool2d
+from .readout import Count as Count
+from .readout import FirstSpike as FirstSpike
+from .readout import Max as Max
+from .readout import Mean as Mean
 from .recurrent import Recurrent as Recurrent
+from .residual import Residual as Residual
+from .sliding_psn import SlidingPSN as SlidingPSN

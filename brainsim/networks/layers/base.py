@@ -39,6 +39,11 @@ class Layer(eqx.Module):
         return None
 
     @property
+    def divisible(self) -> bool:
+        """Whether `unroll` may be given the steps in parts, one after the other."""
+        return True
+
+    @property
     def emission(self) -> str:
         """Name of what the layer emits, in record paths."""
         return self.emits
@@ -74,9 +79,17 @@ class Layer(eqx.Module):
         """A recordable state, `([batch], ...)`."""
         return getattr(state, name)
 
+    def inside(self) -> dict[str, tuple["Layer", tuple[int, ...]]]:
+        """Layers inside this one with the shapes of their outputs, by path below it."""
+        return {}
+
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step of `dt` ms: input `([batch], ...)` to the new state and the output of the same step."""
         raise TypeError(f"{type(self).__name__} does not define `step`.")
+
+    def step_inside(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array, Watched]:
+        """`step`, and what the layers `inside` emitted, by path below this layer."""
+        return *self.step(state, x, dt, key), {}
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
@@ -88,7 +101,7 @@ class Layer(eqx.Module):
             xs: Inputs, `(time, [batch], ...)`.
             dt: Time step (ms).
             key: Random stream of the first step.
-            watch: States to return over time.
+            watch: States to return over time; of a layer `inside`, as PATH.VARIABLE, also what it emits.
 
         Returns:
             The state after the last step, the outputs `(time, [batch], ...)`, and the watched states by name.
@@ -103,6 +116,31 @@ class Layer(eqx.Module):
         over = fuse.scan(one) if self.elementwise else functools.partial(fuse.loop, one)
         state, (ys, watched) = over(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))
         return state, ys, watched
+
+    def unroll_masked(
+        self,
+        state: State,
+        xs: Array,
+        dt: float,
+        key: Stream,
+        watch: tuple[str, ...] = (),
+        valid: Array | None = None,
+    ) -> tuple[State, Array, Watched]:
+        """`unroll` of sequences of which some end early; only a layer that mixes steps or samples looks at `valid`.
+
+        Args:
+            state: State before the first step.
+            xs: Inputs, `(time, [batch], ...)`.
+            dt: Time step (ms).
+            key: Random stream of the first step.
+            watch: As in `unroll`.
+            valid: Which steps are no padding, bool `(time, batch)`; None: all.
+        """
+        return self.unroll(state, xs, dt, key, watch)
+
+    def absorb(self, state: State) -> Self:
+        """The layer with what its state has learnt of the data (running statistics) as its own."""
+        return self
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """The layer's parameters by path; `where(model)` is the layer in the whole model."""

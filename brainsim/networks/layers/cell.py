@@ -1,13 +1,13 @@
-"""A neuron model as a layer: its input is a jump of the voltage (mV), its output is what the neuron emits."""
+"""A neuron model as a layer: its input feeds the neuron (most take it as a jump of the voltage, mV)."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 
 from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
-from ..._types import Array, Drive, State
+from ..._types import Array, State
 from ...neurons import Neuron
 from .base import Layer
 
@@ -21,7 +21,11 @@ class Cell(Layer):
 
     neuron: Neuron
     shape: tuple[int, ...] = eqx.field(static=True, default=())
-    elementwise: ClassVar[bool] = True
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether the neuron is `pointwise`."""
+        return self.neuron.pointwise
 
     @property
     def emission(self) -> str:
@@ -48,8 +52,8 @@ class Cell(Layer):
         return self.neuron.state_units()
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """The neuron's step with `x` (mV) as its jump; see `Layer.step`."""
-        return self.neuron.step(state, Drive(jump=x), dt, key)
+        """The neuron's step fed with `x`, a jump (mV) to most; see `Layer.step`."""
+        return self.neuron.step(state, self.neuron.fed(x), dt, key)
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """The neuron's parameters."""

@@ -1,4 +1,4 @@
-"""A dense projection without delay: y = x W + b, which a neuron after it takes as a jump of its voltage (mV).
+"""A dense projection: y = x W + b, which a neuron after it takes as a jump of its voltage (mV).
 
     W_ij ~ U(-sqrt(6 / n_in), sqrt(6 / n_in))   ("kaiming")
 
@@ -19,6 +19,7 @@ from ..._streams import Stream
 from ..._types import Array, Context, State, Value
 from ...operators import event_dense
 from .base import Layer, Watched
+from .learned_delays import Delays, convolved, crossed
 
 
 class Linear(Layer):
@@ -29,19 +30,36 @@ class Linear(Layer):
         n_out: Number of outputs.
         init: "kaiming", or a value slot for the weight (mV): number, array (n_in, n_out), distribution, function.
         bias: Whether to add a trainable bias (mV in every step), 0 at first.
+        delay: None, or a value slot (ms) of a delay for every synapse, which trains; see `learned_delays`.
+        max_delay: Longest delay (ms) that training may reach; None: the longest that is drawn.
+        sigma: Width (ms) over which a delay is spread in training; "dt" is one step.
     """
 
     weight: Any
     bias: Any
+    delays: Delays | None
     n_in: int = eqx.field(static=True)
     n_out: int = eqx.field(static=True)
 
-    def __init__(self, n_in: int, n_out: int, *, init: Value = "kaiming", bias: bool = False):
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        init: Value = "kaiming",
+        bias: bool = False,
+        delay: Value | None = None,
+        max_delay: Any = None,
+        sigma: Value = "dt",
+    ):
         _checks.within("n_in", n_in, low=1)
         _checks.within("n_out", n_out, low=1)
         self.n_in, self.n_out = int(n_in), int(n_out)
         self.weight = weight_slot("init", init)
         self.bias = 0.0 if bias else None
+        if delay is None and max_delay is not None:
+            raise ValueError("`max_delay`: expected a `delay` as well.")
+        self.delays = None if delay is None else Delays(delay, sigma, max_delay=max_delay)
 
     @property
     def expects(self) -> tuple[int, ...]:
@@ -63,24 +81,42 @@ class Linear(Layer):
         built = eqx.tree_at(lambda layer: layer.weight, self, weight)
         if self.bias is not None:
             built = eqx.tree_at(lambda layer: layer.bias, built, jnp.zeros(self.n_out, dtype))
+        if self.delays is not None:
+            delays = self.delays.build(path, (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
+            built = eqx.tree_at(lambda layer: layer.delays, built, delays)
         return built, (self.n_out,)
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """Empty, or with delays the inputs under way: `history ([batch], max_delay / dt, n_in)`, the oldest first."""
+        if self.delays is None:
+            return State()
+        lead = () if batch is None else (batch,)
+        return State(history=jnp.zeros((*lead, self.delays.max_steps, self.n_in), dtype))
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """`x W + b`; see `Layer.step`."""
-        y = event_dense(x, self.weight)
-        return state, y if self.bias is None else y + self.bias
+        if self.delays is None:
+            return state, event_dense(x, self.weight, self.bias)
+        history = jnp.concatenate([state.history, x[..., None, :]], axis=-2)
+        y = crossed(history, self.delays.taps(self.weight, dt))
+        return State(history=history[..., 1:, :]), y if self.bias is None else y + self.bias
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
     ) -> tuple[State, Array, Watched]:
-        """All steps in one product; see `Layer.unroll`."""
-        return *self.step(state, xs, dt, key), {}
+        """All steps in one product, or with delays in one for each step of delay; see `Layer.unroll`."""
+        if self.delays is None:
+            return *self.step(state, xs, dt, key), {}
+        history, ys = convolved(state.history, xs, self.delays.taps(self.weight, dt))
+        return State(history=history), ys if self.bias is None else ys + self.bias, {}
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
-        """`weight` and, where there is one, `bias`; both train by default."""
+        """`weight` and, where there are any, `bias` and `delay`, which train by default, and `sigma`."""
         known = {f"{path}.weight": ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)}
         if self.bias is not None:
             known[f"{path}.bias"] = ParameterInfo(lambda model: where(model).bias, "bias", "mV", trainable=True)
+        if self.delays is not None:
+            known |= self.delays.parameters(path, lambda model: where(model).delays, dt)
         return known
 
     def __repr__(self) -> str:

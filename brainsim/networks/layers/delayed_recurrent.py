@@ -1,0 +1,141 @@
+"""A recurrent layer with a delay of its own for every synapse, which learns.
+
+    jump_j(k) = x_j(k) + sum_i sum_{n >= 1} w_ij g_n(d_ij) y_i(k - n)
+
+g is the triangular kernel of `learned_delays`. Units: mV, ms. Queant et al., arXiv 2509.24852 (DelRec).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ... import _checks
+from ..._paths import ParameterInfo, parameters_of
+from ..._streams import Stream
+from ..._types import Array, State, Value
+from ...neurons import Neuron
+from ...values import Uniform
+from .base import Layer, Watched
+from .learned_delays import Delays, crossed
+from .linear import draw_weight, weight_slot
+
+
+class Tapped(Layer):
+    """A `DelayedRecurrent` in motion: its neurons, and the weight at every whole delay, computed once.
+
+    Attributes:
+        neuron: Built neuron.
+        taps: `(delays, n, n)` (mV), one step first.
+    """
+
+    neuron: Neuron
+    taps: Array
+
+    def read(self, state: State, name: str) -> Array:
+        """A state of the neuron."""
+        return getattr(state.cell, name)
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """One step; see `Layer.step`."""
+        cell, y = self.neuron.step(state.cell, self.neuron.fed(x + crossed(state.pending, self.taps)), dt, key)
+        return State(cell=cell, pending=jnp.concatenate([state.pending[..., 1:, :], y[..., None, :]], axis=-2)), y
+
+
+class DelayedRecurrent(Layer):
+    """Neurons with dense recurrent weights and a trainable delay for every synapse.
+
+    Args:
+        neuron: Neuron model.
+        n: Number of neurons.
+        delay: Value slot (ms), shape (n, n), in [dt, max_delay].
+        weight: Value slot (mV), shape (n, n), rows are the senders. None: U(-1/sqrt(n), 1/sqrt(n)).
+        max_delay: Longest delay (ms) that training may reach; None: the longest that is drawn.
+        sigma: Width (ms) of the kernel beyond linear interpolation between two steps; 0 by default.
+    """
+
+    neuron: Neuron
+    weight: Any
+    delays: Delays
+    n: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        neuron: Neuron,
+        n: int,
+        delay: Value,
+        *,
+        weight: Value | None = None,
+        max_delay: Any = None,
+        sigma: Value = 0.0,
+    ):
+        _checks.within("n", n, low=1)
+        self.neuron, self.n = neuron, int(n)
+        self.weight = Uniform(-(n**-0.5), n**-0.5) if weight is None else weight_slot("weight", weight)
+        self.delays = Delays(delay, sigma, max_delay=max_delay, shortest=1, kernel="triangular")
+
+    @property
+    def expects(self) -> tuple[int, ...]:
+        """`(n,)`."""
+        return (self.n,)
+
+    @property
+    def emission(self) -> str:
+        """What the neuron emits."""
+        return self.neuron.emits
+
+    @property
+    def emission_unit(self) -> str:
+        """Unit of the emitted state, "" for spikes."""
+        return self.neuron.state_units().get(self.emission, "")
+
+    def build(
+        self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
+    ) -> tuple["DelayedRecurrent", tuple[int, ...]]:
+        """Build the neuron, draw weight and delays; see `Layer.build`."""
+        if shape != (self.n,):
+            raise ValueError(f"`n` of layer {path}: DelayedRecurrent expects {self.n} inputs, gets {shape}.")
+        square = (self.n, self.n)
+        neuron = self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype)
+        weight = draw_weight(self.weight, f"{path}.weight", square, dt=dt, key=key, dtype=dtype)
+        delays = self.delays.build(path, square, dt=dt, key=key, dtype=dtype)
+        parts = lambda layer: (layer.neuron, layer.weight, layer.delays)
+        return eqx.tree_at(parts, self, (neuron, weight, delays)), shape
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """The neuron's state, and what is under way: `pending ([batch], max_delay / dt, n)`, the oldest first."""
+        lead = () if batch is None else (batch,)
+        cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
+        return State(cell=cell, pending=jnp.zeros((*lead, self.delays.max_steps, self.n), dtype))
+
+    def state_units(self) -> dict[str, str]:
+        """Unit of every state of the neuron."""
+        return self.neuron.state_units()
+
+    def read(self, state: State, name: str) -> Array:
+        """A state of the neuron."""
+        return getattr(state.cell, name)
+
+    def tapped(self, dt: float) -> Tapped:
+        """The layer with its weights at every whole delay."""
+        return Tapped(self.neuron, self.delays.taps(self.weight, dt))
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """One step; see `Layer.step`."""
+        return self.tapped(dt).step(state, x, dt, key)
+
+    def unroll(
+        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
+    ) -> tuple[State, Array, Watched]:
+        """All steps with the kernel computed once; see `Layer.unroll`."""
+        return self.tapped(dt).unroll(state, xs, dt, key, watch)
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """Weight and delay, which train by default, `sigma`, and the neuron's parameters."""
+        weight = ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)
+        known = {f"{path}.weight": weight} | self.delays.parameters(path, lambda model: where(model).delays, dt)
+        return known | parameters_of(self.neuron, path, lambda model: where(model).neuron, dt=dt)
+
+    def __repr__(self) -> str:
+        return f"DelayedRecurrent({type(self.neuron).__name__}, {self.n})"
