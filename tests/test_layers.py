@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "recording": set(),
     "analysis": {"recording"},
     "simulate": {"networks", "recording", "analysis", "fuse"},
-    "train": {"simulate", "networks", "neurons", "recording", "analysis"},
+    "train": {"simulate", "networks", "neurons", "recording", "analysis", "operators", "fuse"},
     "datasets": set(),
     "interop": {"networks", "neurons", "synapses", "connectivity", "simulate", "recording"},
 }

@@ -1,5 +1,6 @@
 """Data sets, their batches, and encodings of numbers as spikes."""
 
+from . import augment as augment
 from . import encode as encode
 from .dense import Dataset as Dataset
 from .events import EventDataset as EventDataset

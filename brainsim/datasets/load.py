@@ -1,23 +1,31 @@
 """Data sets by name, read from a folder that the user names or from `BRAINSIM_DATA`; nothing is ever downloaded."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from .. import _checks
 from .digits import digits
+from .idx import FILES, pictures
 from .loader import Samples
 from .nmnist import nmnist_small
+from .yin_yang import yin_yang
 
-FROM_FILES = {"nmnist_small": (nmnist_small, ("nmnist_small_train.npz", "nmnist_small_test.npz"))}
-BUILT_IN = {"digits": digits}
+FROM_FILES: dict[str, tuple[Callable[..., Samples], tuple[str, ...]]] = {
+    "fashion_mnist": (pictures, FILES),
+    "mnist": (pictures, FILES),
+    "nmnist_small": (nmnist_small, ("nmnist_small_train.npz", "nmnist_small_test.npz")),
+}
+BUILT_IN = {"digits": digits, "yin_yang": yin_yang}
 
 
 def load(name: str, root: str | Path | None = None, split: str = "train", **options: Any) -> Samples:
     """A data set by name.
 
     Args:
-        name: "digits" (scikit-learn's, offline) or "nmnist_small" (event recordings).
+        name: "digits" (scikit-learn's, offline), "yin_yang" (made here), "mnist", "fashion_mnist" (pictures) or
+            "nmnist_small" (event recordings).
         root: Folder of the files, or one that has them in a folder called `name`. Default: the environment variable
             `BRAINSIM_DATA`.
         split: Part of the data: "train", "test", and "valid" where the set has one.

@@ -50,12 +50,17 @@ def epoch_of(name: str, source: Source, epoch: int) -> Iterator[Batch]:
     empty = True
     for batch in source(epoch) if callable(source) else source:
         empty = False
-        yield _batch(name, batch)
+        yield as_batch(name, batch)
     if empty:
         raise ValueError(f"`{name}`: expected at least one batch in epoch {epoch + 1}, got none.")
 
 
-def _batch(name: str, batch: Any) -> Batch:
+def as_batch(name: str, batch: Any) -> Batch:
+    """`(x, y)` or `(x, y, lengths)` as JAX arrays.
+
+    Raises:
+        ValueError: Something else, or x without time and batch.
+    """
     if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
         raise ValueError(f"`{name}`: expected batches (x, y) or (x, y, lengths), got {type(batch).__name__}.")
     x, y, lengths = (*batch, None)[:3]

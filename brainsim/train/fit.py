@@ -3,13 +3,11 @@
     params <- clip(params + optimizer(grad objective(params, batch_k, key_k)))        key_k = fold_in(key, k)
 
 Every step depends on the parameters, the optimizer's state and the step's number alone, so a training that was killed
-and started again ends in the same bits as one that was not.
+and started again ends in the same bits as one that was not. A loss that is not finite raises FloatingPointError, which
+names epoch and step.
 """
 
-import dataclasses
-import math
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,18 +15,21 @@ import equinox as eqx
 import jax
 import optax
 
-from .. import _streams
 from .._types import Array
-from .batches import Source, check_source, epoch_of
+from .batches import Source
 from .constrain import constrain
+from .early_stopping import EarlyStopping
+from .ema import Average
 from .history import History
+from .logging import Log
+from .loop import Loop
 from .mask import mask
-from .metrics import Metric, named
+from .metrics import RATE, Metric, named, spiking
 from .objective import Loss, Objective, Regulariser
-from .progress import Bar
 from .resume import Saver
-from .standing import Figures, Standing, mean_figures
-from .step import Step, evaluation_step, update_step
+from .sharding import placement
+from .standing import Standing, changing
+from .step import evaluation_step, update_step
 
 
 class TrainState(NamedTuple):
@@ -67,107 +68,74 @@ def fit(
     optimizer: optax.GradientTransformation,
     epochs: int = 10,
     valid: Source | None = None,
-    metrics: Iterable[str | Metric] = ("accuracy",),
+    metrics: Iterable[str | Metric] = ("accuracy", "rate"),
     regularize: Iterable[Regulariser] = (),
     trainable: Iterable[str] | None = None,
+    gradient: str = "bptt",
+    ema: float | None = None,
+    stop: EarlyStopping | None = None,
     key: int | Array = 0,
+    devices: Sequence[Any] | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_every: int | None = None,
     resume: Literal["auto"] | bool = "auto",
+    log: Iterable[Log] = (),
     progress: bool = True,
 ) -> Fit:
-    """Train a model.
+    """Train a model; it is not changed, the trained model is returned.
 
     Args:
-        model: `Sequential`, or `Network` with `outputs`. It is not changed: the trained model is returned.
+        model: `Sequential`, or `Network` with `outputs`.
         train: Batches `(x, y)` or `(x, y, lengths)` with x (time, batch, ...) (a mapping of such for a `Network`):
             something that can be gone through again every epoch, or a function of the epoch.
         loss: `(out, y, mask=None) -> scalar`, such as `losses.ce_sum`; the mask is `lengths`.
-        optimizer: An optax optimizer; bounds and signs of the parameters are kept whatever it does.
+        optimizer: An optax optimizer, schedule and clipping included; bounds of the parameters are kept in any case.
         epochs: Number of epochs in all.
-        valid: Batches to evaluate after every epoch.
-        metrics: "accuracy", "accuracy_max", or functions like a loss.
+        valid: Batches to evaluate after every epoch, as for inference.
+        metrics: "accuracy", "accuracy_max", "accuracy_first_spike", "rate", or functions like a loss.
         regularize: Penalties on records, such as `losses.rate("1.spikes", 2*Hz, 50*Hz)`.
         trainable: Paths of the parameters that train; None: weights, biases of layers, and what the model's parts name.
+        gradient: Way to the gradient: "bptt", "eprop", "eventprop" or "ottt", a file of `train` each.
+        ema: Decay of a running average of the parameters, which validation and the result then take; None: no average.
+        stop: When to stop early; the model of the best epoch is returned.
         key: Seed or JAX key of the noise.
+        devices: Devices that share every batch; None computes where JAX does by default.
         checkpoint: Folder to save to after every epoch; None saves nothing.
         checkpoint_every: Save also every so many steps.
         resume: "auto" goes on from the folder's checkpoint where there is one, True insists on one, False on none.
+        log: Functions of the history, called after every epoch, such as `train.CSV("figures.csv")`.
         progress: Whether to show a progress bar.
-
-    Returns:
-        `Fit(model, history, state)`.
-
-    Raises:
-        FloatingPointError: The loss is not finite; the message names epoch and step.
     """
-    for name, source in (("train", train), *([] if valid is None else [("valid", valid)])):
-        check_source(name, source)
+    share, copy = placement(devices)
+    average = None if ema is None else Average(ema)
+    objective = _objective(model, loss, regularize, tuple(metrics))
+    optimizer, standing = _start(copy(model), trainable, optimizer, average, stop)
+    steps = update_step(objective, optimizer, gradient), evaluation_step(objective)
+    saver, root = Saver(checkpoint, checkpoint_every, resume), jax.random.key(key) if isinstance(key, int) else key
+    trained = Loop(train, valid, *steps, root, saver, average, stop, tuple(log), share).run(standing, epochs, progress)
+    return Fit(trained, standing.history, TrainState(standing.opt_state, standing.epoch, standing.step))
+
+
+def _objective(
+    model: Any, loss: Loss, regularize: Iterable[Regulariser], metrics: tuple[str | Metric, ...]
+) -> Objective:
+    return Objective(loss, tuple(regularize), named(metrics), spiking(model) if RATE in metrics else ())
+
+
+def _start(
+    model: Any,
+    trainable: Iterable[str] | None,
+    optimizer: optax.GradientTransformation,
+    average: Average | None,
+    stop: EarlyStopping | None,
+) -> tuple[optax.GradientTransformationExtraArgs, Standing]:
+    """The optimizer that keeps bounds, and where a training begins."""
     params, static = eqx.partition(model, mask(model, trainable))
     if not jax.tree.leaves(params):
         raise ValueError("`trainable`: no parameter of the model trains.")
     optimizer = constrain(optimizer, params)
-    loop = _Loop.of(static, Objective(loss, tuple(regularize), named(metrics)), optimizer, key)
-    standing, saver = Standing(params, optimizer.init(params)), Saver(checkpoint, checkpoint_every, resume)
-    saver.restore(standing)
-    with Bar(epochs, standing.epoch, progress) as bar:
-        while standing.epoch < epochs:
-            loop.epoch(standing, train, valid, saver, bar)
-    state = TrainState(standing.opt_state, standing.epoch, standing.step)
-    return Fit(eqx.combine(standing.params, static), standing.history, state)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Loop:
-    """The host's side of a training: batches in, figures out."""
-
-    static: Any
-    key: Array
-    update: Step
-    assess: Step
-
-    @classmethod
-    def of(cls, static: Any, objective: Objective, optimizer: Any, key: int | Array) -> "_Loop":
-        root = jax.random.key(key) if isinstance(key, int) else key
-        return cls(static, root, update_step(objective, optimizer), evaluation_step(objective))
-
-    def epoch(self, standing: Standing, train: Source, valid: Source | None, saver: Saver, bar: Bar) -> None:
-        """The present epoch, what remains of it, and its figures."""
-        started = time.perf_counter()
-        self.train(standing, train, saver, bar)
-        figures = mean_figures(standing.rows)
-        if valid is not None:
-            figures |= {f"valid_{name}": value for name, value in self.evaluate(standing, valid).items()}
-        standing.finish_epoch({**figures, "seconds": time.perf_counter() - started})
-        saver.save(standing)
-        bar.epoch(standing.epoch, figures)
-
-    def train(self, standing: Standing, train: Source, saver: Saver, bar: Bar) -> None:
-        """The rest of the present epoch; batches that were done before an interruption are passed over."""
-        key = _streams.fold(self.key, "train")
-        for index, batch in enumerate(epoch_of("train", train, standing.epoch)):
-            if index < standing.batch:
-                continue
-            step_key = jax.random.fold_in(key, standing.step)
-            params, opt_state, figures = self.update(standing.params, standing.opt_state, self.static, batch, step_key)
-            figures = _numbers(figures)
-            if not math.isfinite(figures["loss"]):
-                raise FloatingPointError(
-                    f"`loss` is {figures['loss']} at epoch {standing.epoch + 1}, step {standing.step + 1} "
-                    f"(batch {index + 1} of the epoch); the step before was still finite."
-                )
-            standing.advance(params, opt_state, batch.size, figures)
-            bar.step(figures["loss"], standing.step)
-            saver.step(standing)
-
-    def evaluate(self, standing: Standing, valid: Source) -> Figures:
-        """Figures over all validation batches, with the same noise every time."""
-        key, rows = _streams.fold(self.key, "valid"), []
-        for index, batch in enumerate(epoch_of("valid", valid, 0)):
-            figures = self.assess(standing.params, self.static, batch, jax.random.fold_in(key, index))
-            rows.append((batch.size, _numbers(figures)))
-        return mean_figures(rows)
-
-
-def _numbers(figures: dict[str, Array]) -> Figures:
-    return {name: float(figures[name]) for name in ("loss", *sorted(figures.keys() - {"loss"}))}
+    standing = Standing(params, static, optimizer.init(params), runs=changing(model))
+    standing.average = None if average is None else average.init(params)
+    if stop is not None:
+        standing.remember(params, None)
+    return optimizer, standing

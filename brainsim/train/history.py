@@ -1,5 +1,6 @@
 """What a training went through: the loss of every step, and the loss and metrics of every epoch."""
 
+import csv
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ class History:
 
     Attributes:
         steps: Training loss of every step, regularisers included.
-        epochs: One row an epoch: "loss" and metrics over the training batches (each before its own update), the same
-            over the validation data as "valid_loss", ..., and "seconds".
+        epochs: One row an epoch: "loss", metrics and mean rates ("rate/hidden", in Hz) over the training batches (each
+            before its own update), the same over the validation data as "valid_loss", ..., and "seconds".
     """
 
     steps: list[float] = dataclasses.field(default_factory=list)
@@ -38,6 +39,18 @@ class History:
     def from_dict(cls, stored: dict[str, Any]) -> "History":
         """Inverse of `to_dict`."""
         return cls(list(stored["steps"]), [dict(row) for row in stored["epochs"]])
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the table of the epochs: a column a figure, after one of the epoch's number.
+
+        Args:
+            path: File; its folder must be there.
+        """
+        names = dict.fromkeys(name for row in self.epochs for name in row)
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, ["epoch", *names], lineterminator="\n")
+            table.writeheader()
+            table.writerows({"epoch": number, **row} for number, row in enumerate(self.epochs, 1))
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Curves of the loss and of every metric, training beside validation.

@@ -39,9 +39,9 @@ class Bar:
         self.progress.update(self.task, description=f"step {step}: loss {loss:.4g}")
 
     def epoch(self, done: int, row: dict[str, float]) -> None:
-        """Show the figures of an epoch, training / validation."""
+        """Show the figures of an epoch but for the rates of layers, training / validation."""
         figures = []
-        for name in (name for name in row if not name.startswith("valid_")):
+        for name in (name for name in row if not name.startswith(("valid_", "rate/"))):
             valid = f" / {row[f'valid_{name}']:.4g}" if f"valid_{name}" in row else ""
             figures.append(f"{name} {row[name]:.4g}{valid}")
         self.progress.update(self.task, completed=done, description=", ".join(figures))

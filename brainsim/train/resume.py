@@ -11,7 +11,7 @@ from .standing import Standing
 
 
 class _Stored(NamedTuple):
-    """A checkpoint: leaves of parameters and optimizer state, and plain numbers."""
+    """A checkpoint: leaves of the arrays of a standing, and plain numbers."""
 
     arrays: list[list[Any]]
     numbers: Any
@@ -53,8 +53,7 @@ class Saver:
             return
         leaves, structures = zip(*(jax.tree.flatten(part) for part in standing.arrays), strict=True)
         stored = self.checkpoint.restore(_Stored(list(leaves), None), only="arrays")
-        params, opt_state = map(jax.tree.unflatten, structures, stored.arrays)
-        standing.restore((params, opt_state), stored.numbers)
+        standing.restore(tuple(map(jax.tree.unflatten, structures, stored.arrays)), stored.numbers)
 
     def save(self, standing: Standing) -> None:
         """Write a checkpoint; once this returns, a killed process loses nothing before it."""

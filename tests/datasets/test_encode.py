@@ -36,6 +36,27 @@ def test_a_stronger_intensity_never_fires_later():
     assert (np.diff(first) <= 0).all() and len(np.unique(first)) > 10
 
 
+def test_linear_latency_fills_the_steps():
+    x = np.array([1.0, 0.75, 0.5, 0.02, 0.01])
+    spikes = np.asarray(encode.latency(x, 5, dt=0.5 * ms, tau=2 * ms, linear=True))
+    np.testing.assert_array_equal(spikes[:, :4].argmax(0), [0, 1, 2, 3])
+    np.testing.assert_array_equal(spikes.sum(0), [1, 1, 1, 1, 0])
+
+
+def test_delta_is_the_sign_of_a_large_change():
+    x = np.array([[0.5, 0.0], [0.75, 0.25], [0.25, 0.25], [0.5, -1.0]])
+    np.testing.assert_array_equal(encode.delta(x, 0.25), [[0, 0], [1, 1], [0, 0], [1, 0]])
+    np.testing.assert_array_equal(encode.delta(x, 0.25, off=True), [[0, 0], [1, 1], [-1, 0], [1, -1]])
+
+
+def test_population_is_a_row_of_gaussians():
+    x = np.array([-1.0, 0.3, 2.0])
+    found = encode.population(x, 4, low=-1.0, high=2.0, width=0.5)
+    assert found.shape == (3, 4)
+    np.testing.assert_allclose(found, np.exp(-((x[:, None] - [-1.0, 0.0, 1.0, 2.0]) ** 2) / (2 * 0.5**2)), rtol=1e-5)
+    assert encode.rate(found, 3, jax.random.key(0)).shape == (3, 3, 4)
+
+
 def test_a_latency_beyond_the_window_gives_no_spike():
     assert not np.asarray(encode.latency(np.array([0.011]), 3, dt=1.0, tau=5.0)).any()
 
@@ -54,3 +75,7 @@ def test_what_is_refused():
         encode.latency(np.array([0.5]), 5, dt=1.0, tau=3 * mV)
     with pytest.raises(ValueError, match="`threshold`"):
         encode.latency(np.array([0.5]), 5, dt=1.0, threshold=1.0)
+    with pytest.raises(ValueError, match="`threshold` must be > 0"):
+        encode.delta(np.array([0.5]), 0.0)
+    with pytest.raises(ValueError, match="`n` must be >= 2"):
+        encode.population(np.array([0.5]), 1)

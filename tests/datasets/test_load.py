@@ -42,7 +42,7 @@ def test_missing_files_are_named(tmp_path, monkeypatch):
 
 
 def test_unknown_names_and_splits():
-    with pytest.raises(ValueError, match='`name`: expected one of "digits", "nmnist_small"'):
-        load("mnist")
+    with pytest.raises(ValueError, match='`name`: expected one of "digits", "yin_yang", '):
+        load("minst")
     with pytest.raises(ValueError, match='`split`: expected one of "train", "valid", "test"'):
         load("digits", split="tset")

@@ -16,7 +16,9 @@ EPOCHS, DIES_AT = 4, (2, 3)
 
 
 def train(folder: str | None, epochs: int = EPOCHS, die: bool = False) -> bs.train.Fit:
-    """Random spikes, two classes, a recurrent layer, a last batch smaller than the others."""
+    """Random spikes, two classes, a last batch smaller than the others; everything that a step may depend on is there:
+    running statistics, noise, a schedule, clipping, a running average, and the best epoch so far.
+    """
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 30)
     x = np.clip(rng.random((30, 6)) * 0.5 + 0.4 * y[:, None], 0, 1).astype(np.float32)
@@ -29,12 +31,13 @@ def train(folder: str | None, epochs: int = EPOCHS, die: bool = False) -> bs.tra
             yield batch
 
     model = bs.Sequential(
-        bs.Linear(6, 12), bs.Recurrent(bs.LIF(10 * ms, trainable=("tau_mem",)), 12), bs.Linear(12, 2), bs.LI(10 * ms),
-        dt=1 * ms,
+        bs.Linear(6, 12), bs.layers.BatchNorm(), bs.Recurrent(bs.LIF(10 * ms, trainable=("tau_mem",)), 12),
+        bs.layers.Dropout(0.2), bs.Linear(12, 2), bs.LI(10 * ms), dt=1 * ms,
     )  # fmt: skip
     return bs.fit(
         model, batches, loss=bs.losses.ce_sum, epochs=epochs,
-        optimizer=optax.adamw(optax.cosine_decay_schedule(1e-2, 16)), checkpoint=folder,
+        optimizer=optax.chain(optax.clip_by_global_norm(0.5), optax.adamw(optax.cosine_decay_schedule(1e-2, 16))),
+        valid=[next(iter(loader))], ema=0.9, stop=bs.train.EarlyStopping(patience=9), checkpoint=folder,
         checkpoint_every=3, progress=False,
     )  # fmt: skip
 

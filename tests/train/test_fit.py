@@ -1,5 +1,6 @@
 """`fit`: it learns, on both containers, changes only what trains, compiles once a shape, and says what is wrong."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,6 +113,37 @@ def test_history_survives_json_and_is_drawn(sequential, tmp_path):
     assert again == history
     history.plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_the_rates_of_layers_are_those_of_a_run(model):
+    history = train(model, [next(iter(DATA.batches(40)))], epochs=1, optimizer=optax.sgd(0.0)).history
+    owner = "hid" if isinstance(model, bs.Sequential) else "E"
+    x, _ = next(iter(DATA.batches(40)))
+    spikes = bs.run(model, x, record=[f"{owner}.spikes"]).records[f"{owner}.spikes"]
+    assert history[f"rate/{owner}"][0] == pytest.approx(1000 * float(np.mean(spikes)), rel=1e-5)
+    rates = {name for name in history.epochs[0] if "rate" in name}
+    assert rates == {"rate/hid"} if owner == "hid" else {"rate/E", "rate/I"}
+
+
+def test_layers_that_differ_for_inference_are_evaluated_so_and_their_statistics_kept():
+    model = bs.Sequential(
+        bs.Linear(4, 16), bs.layers.BatchNorm(), bs.LIF(10 * ms), bs.layers.Dropout(0.5), bs.Linear(16, 3),
+        bs.LI(8 * ms), dt=1 * ms,
+    )  # fmt: skip
+    (batch,) = DATA.batches(40)
+    trained, history, _ = train(model, [batch], valid=[batch], epochs=2)
+    frozen = eqx.nn.inference_mode(trained)
+    out = bs.run(frozen, batch[0]).out
+    assert history["valid_loss"][-1] == pytest.approx(float(bs.losses.ce_sum(out, batch[1])), rel=1e-5)
+    assert not np.array_equal(trained["1"].mean, model["1"].mean)
+    again = train(model, [batch], valid=[batch], epochs=2).history
+    assert again.steps == history.steps
+    assert len({round(loss, 6) for loss in train(model, [batch] * 3, optimizer=optax.sgd(0.0)).history.steps}) > 1
+
+
+def test_a_gradient_is_chosen_by_name(sequential):
+    with pytest.raises(ValueError, match='`gradient`: expected one of "bptt"'):
+        train(sequential, gradient="backprop")
 
 
 def test_a_generator_is_refused(sequential):

@@ -37,6 +37,7 @@ def same(fits) -> None:
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_run_again_it_ends_in_the_same_bits(tmp_path):
     run_script(tmp_path / "run", tmp_path / "out.npz", "die", expected=-signal.SIGKILL)
     assert not (tmp_path / "out.npz").exists() and list((tmp_path / "run").iterdir())

@@ -1,0 +1,141 @@
+"""Augmented batches of event recordings: shifts along the channels, and blends of two samples of one class.
+
+    shift:  x'[k, c] = x[k, c - d],     d ~ U{-channels, ..., channels}, one for each sample
+    blend:  x' = B(x_i, p) + B(x_j shifted onto the centre of x_i, 1 - p),    B keeps each spike with that probability
+
+Counts (time, batch, ..., channels); what leaves the frame is lost. Both are of the recipe for spoken digits of Nowotny,
+Turner and Knight, Neuromorph. Comput. Eng. 5 (2025) 014001, where a blend is centred in time and channel.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .. import _checks
+from .loader import Loader
+
+Batch = tuple[np.ndarray, ...]
+Augmentation = Callable[[Batch, np.random.Generator], Batch]
+
+
+class Augmented:
+    """The batches of a loader, each changed at random: for `fit`.
+
+    Batch b of epoch e is the same in every program: the draws depend on the seed, e and b alone.
+
+    Args:
+        loader: Loader of `(x, y)` or `(x, y, lengths)`.
+        *augmentations: Functions `(batch, generator) -> batch` such as `Shift(8)`, in order.
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, loader: Loader, *augmentations: Augmentation, seed: int = 0):
+        self.loader, self.augmentations, self.seed = loader, augmentations, seed
+
+    def __len__(self) -> int:
+        """Number of batches an epoch."""
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of epoch 0."""
+        return self(0)
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch."""
+        for index, batch in enumerate(self.loader(epoch)):
+            rng = np.random.default_rng((self.seed, epoch, index))
+            for augmentation in self.augmentations:
+                batch = augmentation(batch, rng)
+            yield batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Shift:
+    """Move every sample along the last axis by a random number of channels.
+
+    Args:
+        channels: Largest number of channels, in either direction.
+    """
+
+    channels: int
+
+    def __post_init__(self):
+        _checks.within("channels", self.channels, low=0)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch moved: x (time, batch, ..., channels)."""
+        x, *rest = batch
+        by = rng.integers(-self.channels, self.channels + 1, x.shape[1])
+        return np.stack([moved(x[:, i], 0, int(d)) for i, d in enumerate(by)], axis=1), *rest
+
+
+@dataclasses.dataclass(frozen=True)
+class Blend:
+    """Replace some samples by a blend with another of their class in the batch.
+
+    Args:
+        share: Fraction of the samples to replace, each drawn by itself.
+        p: Probability with which a spike of the sample is kept; one of its partner is with 1 - p.
+    """
+
+    share: float = 0.5
+    p: float = 0.5
+
+    def __post_init__(self):
+        _checks.within("share", self.share, low=0.0, high=1.0)
+        _checks.within("p", self.p, low=0.0, high=1.0)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch with blends: x holds whole counts (time, batch, channels), y classes (batch,)."""
+        x, y, *lengths = batch
+        blended = x.copy()
+        for i in np.flatnonzero(rng.random(len(y)) < self.share):
+            others = np.flatnonzero(y == y[i])
+            others = others[others != i]
+            if len(others):
+                blended[:, i] = self._of(x[:, i], x[:, rng.choice(others)], rng)
+        return blended, y, *(np.where(changed(x, blended), ends(blended), n) for n in lengths)
+
+    def _of(self, one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        steps, channels = np.round(centre(one) - centre(other)).astype(int)
+        return thinned(one, self.p, rng) + thinned(moved(other, steps, channels), 1 - self.p, rng)
+
+
+def moved(x: np.ndarray, steps: int, channels: int) -> np.ndarray:
+    """A sample (time, ..., channels) moved along its first and last axis, zeros where nothing comes from."""
+    result = np.zeros_like(x)
+    (to_k, from_k), (to_c, from_c) = _overlap(x.shape[0], steps), _overlap(x.shape[-1], channels)
+    result[to_k, ..., to_c] = x[from_k, ..., from_c]
+    return result
+
+
+def centre(x: np.ndarray) -> np.ndarray:
+    """Mean step and channel of the events of a sample (time, channels); the middle where there are none."""
+    total = x.sum(dtype=np.float64)
+    if total == 0:
+        return (np.asarray(x.shape) - 1) / 2
+    sums = (x.sum(axis=1, dtype=np.float64), x.sum(axis=0, dtype=np.float64))
+    return np.asarray([np.arange(len(values)) @ values / total for values in sums])
+
+
+def thinned(x: np.ndarray, p: float, rng: np.random.Generator) -> np.ndarray:
+    """Counts of which each event is kept with probability `p`."""
+    return rng.binomial(x.astype(np.int64), p).astype(x.dtype)
+
+
+def changed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which samples of two batches differ, bool (batch,)."""
+    return np.any(x != y, axis=tuple(axis for axis in range(x.ndim) if axis != 1))
+
+
+def ends(x: np.ndarray) -> np.ndarray:
+    """Steps up to the last event of each sample of a batch (time, batch, ...), at least 1."""
+    busy: np.ndarray = np.any(x, axis=tuple(range(2, x.ndim)))
+    return np.where(busy.any(axis=0), len(x) - np.argmax(busy[::-1], axis=0), 1)
+
+
+def _overlap(size: int, by: int) -> tuple[slice, slice]:
+    """Where the values of an axis of some size go when it is moved, and where they come from."""
+    kept = max(size - abs(by), 0)
+    return (slice(size - kept, size), slice(0, kept)) if by > 0 else (slice(0, kept), slice(size - kept, size))
