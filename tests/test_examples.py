@@ -1,8 +1,10 @@
 """The examples run, and what they simulate makes sense."""
 
+import json
 import runpy
 from pathlib import Path
 
+import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,3 +61,93 @@ def test_adex_network_runs_fused_and_stays_finite(adex, tmp_path, capsys):
     assert (tmp_path / "adex_noise.png").is_file() and "nan" not in printed and "voltage" in printed
     if WHY_XLA is None:
         assert lines == []
+
+
+def test_ultralif_trains_and_is_drawn(data_folder, tmp_path, capsys):
+    """One seed of one neuron on N-MNIST learns far above the 10 % of chance in a few epochs."""
+    data_folder("nmnist_small")
+    main = runpy.run_path(str(EXAMPLES / "ultralif_vs_surrogate.py"))["main"]
+    options = ["--data", "nmnist_small", "--models", "UltraDPLIF", "--epochs", "5", "--seeds", "1"]
+    main([*options, "--out", str(tmp_path)])
+    (run,) = json.loads((tmp_path / "ultralif.json").read_text())["runs"]
+    assert run["accuracy"] > 50 and 0 < run["mean_spike"] < 1
+    assert (tmp_path / "ultralif.png").is_file() and "94.14" in capsys.readouterr().out
+
+
+def test_delays_are_trained_and_drawn(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLES / "delays.py"))["main"]
+    main(["--epochs", "1", "--batches", "2", "--networks", "learned delays", "--out", str(tmp_path)])
+    figures = json.loads((tmp_path / "delays.json").read_text())
+    assert (tmp_path / "delays.png").is_file() and len(figures["accuracy"]["learned delays"]) == 1
+    assert "learned delays" in capsys.readouterr().out
+
+
+def test_a_deep_network_of_excitation_and_inhibition_is_trained(tmp_path, data_folder):
+    data_folder("fashion_mnist")
+    main = runpy.run_path(str(EXAMPLES / "deep_ei.py"))["main"]
+    small = ["--train", "200", "--epochs", "1", "--depth", "2", "--width", "16", "--networks", "ei"]
+    main([*small, "--out", str(tmp_path)])
+    figures = json.loads((tmp_path / "deep_ei.json").read_text())["networks"]
+    assert set(figures) == {"ei"} and (tmp_path / "deep_ei.png").is_file()
+    assert 0 <= figures["ei"]["test_accuracy"] <= 1
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    """The example on spoken digits, and a folder of 24 recordings of 2 classes in the format of the official files."""
+    rng, kinds = np.random.default_rng(0), [h5py.vlen_dtype(kind) for kind in (np.float16, np.uint16)]
+    for part in ("train", "test"):
+        with h5py.File(tmp_path / f"shd_{part}.h5", "w") as file:
+            y = np.arange(24) % 2
+            units = [rng.integers(350 * label, 350 * label + 350, 900 + label) for label in y]
+            times = [np.sort(rng.random(len(unit)) * 0.3) for unit in units]
+            for name, rows, kind in zip(("times", "units"), (times, units), kinds, strict=True):
+                file.create_dataset(f"spikes/{name}", (24,), kind)
+                for index, row in enumerate(rows):
+                    file[f"spikes/{name}"][index] = row
+            file["labels"] = y
+    return runpy.run_path(str(EXAMPLES / "train_shd.py")), tmp_path
+
+
+def test_spoken_digits_are_read_as_frames(spoken):
+    example, folder = spoken
+    data = example["recordings"](folder, "train", 10.0, 200.0)
+    x, y, lengths = data.batch(np.arange(24))
+    assert x.shape == (20, 24, 140) and set(y) == {0, 1} and lengths.max() <= 20
+    with h5py.File(folder / "shd_train.h5") as file:
+        times, units = (file[f"spikes/{name}"][5] for name in ("times", "units"))
+    inside = times.astype(np.float64) < 0.2
+    expected = np.zeros((20, 140))
+    np.add.at(expected, ((np.round(times[inside].astype(np.float64) * 1e6) // 1e4).astype(int), units[inside] // 5), 1)
+    np.testing.assert_array_equal(x[:, 5], expected)
+
+
+@pytest.mark.slow
+def test_spoken_digits_are_learned_and_drawn(spoken, capsys):
+    example, folder = spoken
+    out = folder / "out"
+    example["main"](["--root", str(folder), "--epochs", "40", "--hidden", "32", "--out", str(out)])
+    figures = json.loads((out / "train_shd.json").read_text())
+    assert figures["data"] == "SHD" and figures["test_accuracy"] > 0.9
+    assert (out / "training.png").is_file() and (out / "figures.csv").read_text().count("\n") == 41
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_yin_yang_is_learned_by_spike_times_and_drawn(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLES / "eventprop_yinyang.py"))["main"]
+    main(["--epochs", "1", "--seeds", "1", "--samples", "64", "--hidden", "20", "--out", str(tmp_path)])
+    figures = json.loads((tmp_path / "yinyang.json").read_text())
+    assert 0 <= figures["mean"] <= 1 and 1 < figures["runs"][0]["first_spike_ms"] < 30
+    assert (tmp_path / "yinyang.png").is_file() and "mean" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_online_methods_learn_and_need_no_memory_over_time(tmp_path):
+    main = runpy.run_path(str(EXAMPLES / "online_learning.py"))["main"]
+    main(["--epochs", "1", "--samples", "64", "--steps", "40", "1000", "--out", str(tmp_path)])
+    planned = {}
+    for run in json.loads((tmp_path / "online.json").read_text())["runs"]:
+        planned[run["gradient"]] = run["megabytes"]
+    assert planned["bptt"][1] > 10 * planned["bptt"][0]
+    assert planned["eprop"][1] < 2 * planned["eprop"][0] and planned["ottt"][1] < 0.2 * planned["bptt"][1]
+    assert (tmp_path / "online.png").is_file()
