@@ -13,13 +13,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from brainsim.bench import commands
-from brainsim.bench.contest import Outcome, contest
+from brainsim.bench import contest
+from brainsim.bench.contest import Outcome
 from brainsim.bench.harness import Timing, result
-from brainsim.bench.worker import WorkerFailed
 
 HERE = Path(__file__).resolve().parent / "peers"
 PEERS = {
@@ -92,7 +92,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     def among(names: list[str], duration: float, rounds: int) -> dict[str, Outcome]:
         programs = {n: command(n, options.environments, Path(network), duration, options.threads) for n in names}
-        return contest(programs, threads=options.threads, rounds=rounds)
+        return contest.contest(programs, threads=options.threads, rounds=rounds)
 
     with tempfile.TemporaryDirectory() as network:
         lay_down(network, options.neurons, options.seed)
@@ -108,33 +108,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def parsed(words: list[str] | None = None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--neurons", type=int, default=4000)
-    parser.add_argument("--duration", type=float, default=1000.0, help="biological time of one run (ms)")
-    parser.add_argument("--threads", type=int, default=1, help="cores for each contestant")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", default=",".join(PEERS), help="names, with commas between them")
-    parser.add_argument("--environments", type=Path, default=Path(".peers"), help="what make_env.sh made")
-    parser.add_argument("--json", default="-", metavar="FILE", help="JSON into FILE, - for stdout")
-    options = parser.parse_args(words)
-    if unknown := set(options.peers.split(",")) - set(PEERS):
-        parser.error(f"--peers: expected names out of {', '.join(PEERS)}, got {', '.join(sorted(unknown))}")
-    return options
+    options = contest.parser(__doc__.splitlines()[0], PEERS, rounds=5)
+    options.add_argument("--neurons", type=int, default=4000)
+    options.add_argument("--duration", type=float, default=1000.0, help="biological time of one run (ms)")
+    return contest.parsed(options, words, PEERS)
 
 
-def main() -> None:
-    """Measure and write."""
-    options = parsed()
-    try:
-        outcome = measure(options)
-    except (ValueError, WorkerFailed, AssertionError) as error:
-        sys.exit(str(error))
+def told(outcome: dict[str, Any]) -> Iterator[str]:
+    """A line for each contestant."""
     for name, row in outcome["rows"].items():
         shown = f"{row['wall_per_bio_s']:.4g} s per biological s, {row['over_brainsim']:.2f} times brainsim's"
-        print(f"{name}: {shown}, spikes {row['difference']:.1%} off", file=sys.stderr)
-    commands.write(outcome, options.json)
+        yield f"{name}: {shown}, spikes {row['difference']:.1%} off"
 
 
 if __name__ == "__main__":
-    main()
+    contest.main(measure, told, parsed())

@@ -14,14 +14,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from brainsim.bench import commands
-from brainsim.bench.contest import Outcome, contest
+from brainsim.bench import contest
+from brainsim.bench.contest import Outcome
 from brainsim.bench.harness import Timing, result
 from brainsim.bench.train import HIDDEN
-from brainsim.bench.worker import WorkerFailed
 
 HERE = Path(__file__).resolve().parent / "peers"
 OURS = Path(sys.executable)
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         lay_down(folder, options.net, options.seed)
         names = ["brainsim", *there]
         programs = {name: command(name, options.environments, Path(folder), options.threads) for name in names}
-        outcomes = contest(programs, threads=options.threads, rounds=options.rounds)
+        outcomes = contest.contest(programs, threads=options.threads, rounds=options.rounds)
     differences, ours = require_equal_losses(outcomes), outcomes["brainsim"].seconds
     rows = {
         name: {
@@ -98,35 +98,20 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def parsed(words: list[str] | None = None) -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--net", default="ff256", choices=HIDDEN)
-    parser.add_argument("--threads", type=int, default=1, help="cores for each contestant")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--peers", default=",".join(PEERS), help="names, with commas between them")
-    parser.add_argument("--environments", type=Path, default=Path(".peers"), help="what make_env.sh made")
-    parser.add_argument("--json", default="-", metavar="FILE", help="JSON into FILE, - for stdout")
-    options = parser.parse_args(words)
-    if unknown := set(options.peers.split(",")) - set(PEERS):
-        parser.error(f"--peers: expected names out of {', '.join(PEERS)}, got {', '.join(sorted(unknown))}")
-    return options
+    options = contest.parser(__doc__.splitlines()[0], PEERS, rounds=15)
+    options.add_argument("--net", default="ff256", choices=HIDDEN)
+    return contest.parsed(options, words, PEERS)
 
 
-def main() -> None:
-    """Measure and write."""
-    options = parsed()
-    try:
-        outcome = measure(options)
-    except (ValueError, WorkerFailed, AssertionError) as error:
-        sys.exit(str(error))
+def told(outcome: dict[str, Any]) -> Iterator[str]:
+    """A line for each contestant."""
     for name, row in outcome["rows"].items():
         rates = ", ".join(f"{rate:.1%}" for rate in row["hidden_rates"])
         shown = f"{row['step_ms']:.4g} ms a step, {row['over_brainsim']:.2f} times brainsim's"
-        print(f"{name}: {shown}; hidden rates {rates}; peak {row['peak_mb']:.0f} MB", file=sys.stderr)
+        yield f"{name}: {shown}; hidden rates {rates}; peak {row['peak_mb']:.0f} MB"
     for name in outcome["missing"]:
-        print(f"{name}: not installed in {options.environments}; see benchmarks/peers/make_env.sh", file=sys.stderr)
-    commands.write(outcome, options.json)
+        yield f"{name}: not installed; see benchmarks/peers/make_env.sh"
 
 
 if __name__ == "__main__":
-    main()
+    contest.main(measure, told, parsed())

@@ -4,13 +4,17 @@ A contestant prints a JSON line when it is ready, and one with `seconds` and `fi
 `benchmarks/peers/serve.py`). All are built and compiled before the first round, and wait without work for their turn.
 """
 
+import argparse
 import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import commands
 from .worker import WorkerFailed, pinned, thread_environment
 
 
@@ -109,3 +113,44 @@ def _started(name: str, command: list[str], threads: int | None) -> Iterator[Con
         yield contestant
     finally:
         contestant.close()
+
+
+def parser(about: str, peers: Iterable[str], *, rounds: int) -> argparse.ArgumentParser:
+    """The options that every contest has; a script adds its own.
+
+    Args:
+        about: What is done, in a line.
+        peers: Names of all contestants but brainsim.
+        rounds: Rounds unless told otherwise.
+    """
+    options = argparse.ArgumentParser(description=about)
+    options.add_argument("--threads", type=int, default=1, help="cores for each contestant")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--rounds", type=int, default=rounds)
+    options.add_argument("--peers", default=",".join(peers), help="names, with commas between them")
+    options.add_argument("--environments", type=Path, default=Path(".peers"), help="what make_env.sh made")
+    options.add_argument("--json", default="-", metavar="FILE", help="JSON into FILE, - for stdout")
+    return options
+
+
+def parsed(options: argparse.ArgumentParser, words: list[str] | None, peers: Collection[str]) -> argparse.Namespace:
+    """The options as given, after a look at the names of the peers."""
+    given = options.parse_args(words)
+    if unknown := set(given.peers.split(",")) - set(peers):
+        options.error(f"--peers: expected names out of {', '.join(peers)}, got {', '.join(sorted(unknown))}")
+    return given
+
+
+def main(
+    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    told: Callable[[dict[str, Any]], Iterable[str]],
+    given: argparse.Namespace,
+) -> None:
+    """Measure, say a line for each contestant on stderr, and write the result; or say why not, and end."""
+    try:
+        outcome = measure(given)
+    except (ValueError, WorkerFailed, AssertionError) as error:
+        sys.exit(str(error))
+    for line in told(outcome):
+        print(line, file=sys.stderr)
+    commands.write(outcome, given.json)

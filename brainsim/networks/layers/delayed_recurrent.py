@@ -12,14 +12,14 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ... import _checks
-from ..._paths import ParameterInfo, parameters_of
+from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State, Value
 from ...neurons import Neuron
-from ...values import Uniform
 from .base import Layer, Watched
+from .feedback import Feedback, recurrent_slot
 from .learned_delays import Delays, crossed
-from .linear import draw_weight, weight_slot
+from .linear import draw_weight
 
 
 class Tapped(Layer):
@@ -43,7 +43,7 @@ class Tapped(Layer):
         return State(cell=cell, pending=jnp.concatenate([state.pending[..., 1:, :], y[..., None, :]], axis=-2)), y
 
 
-class DelayedRecurrent(Layer):
+class DelayedRecurrent(Feedback):
     """Neurons with dense recurrent weights and a trainable delay for every synapse.
 
     Args:
@@ -55,10 +55,7 @@ class DelayedRecurrent(Layer):
         sigma: Width (ms) of the kernel beyond linear interpolation between two steps; 0 by default.
     """
 
-    neuron: Neuron
-    weight: Any
-    delays: Delays
-    n: int = eqx.field(static=True)
+    delays: Delays = eqx.field(kw_only=True)
 
     def __init__(
         self,
@@ -72,50 +69,25 @@ class DelayedRecurrent(Layer):
     ):
         _checks.within("n", n, low=1)
         self.neuron, self.n = neuron, int(n)
-        self.weight = Uniform(-(n**-0.5), n**-0.5) if weight is None else weight_slot("weight", weight)
+        self.weight = recurrent_slot(weight, n)
         self.delays = Delays(delay, sigma, max_delay=max_delay, shortest=1, kernel="triangular")
 
     @property
-    def expects(self) -> tuple[int, ...]:
-        """`(n,)`."""
-        return (self.n,)
-
-    @property
-    def emission(self) -> str:
-        """What the neuron emits."""
-        return self.neuron.emits
-
-    @property
-    def emission_unit(self) -> str:
-        """Unit of the emitted state, "" for spikes."""
-        return self.neuron.state_units().get(self.emission, "")
+    def reach(self) -> int:
+        """The longest delay in steps."""
+        return self.delays.max_steps
 
     def build(
         self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
     ) -> tuple["DelayedRecurrent", tuple[int, ...]]:
         """Build the neuron, draw weight and delays; see `Layer.build`."""
-        if shape != (self.n,):
-            raise ValueError(f"`n` of layer {path}: DelayedRecurrent expects {self.n} inputs, gets {shape}.")
+        self.require(path, shape)
         square = (self.n, self.n)
         neuron = self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype)
         weight = draw_weight(self.weight, f"{path}.weight", square, dt=dt, key=key, dtype=dtype)
         delays = self.delays.build(path, square, dt=dt, key=key, dtype=dtype)
         parts = lambda layer: (layer.neuron, layer.weight, layer.delays)
         return eqx.tree_at(parts, self, (neuron, weight, delays)), shape
-
-    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
-        """The neuron's state, and what is under way: `pending ([batch], max_delay / dt, n)`, the oldest first."""
-        lead = () if batch is None else (batch,)
-        cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
-        return State(cell=cell, pending=jnp.zeros((*lead, self.delays.max_steps, self.n), dtype))
-
-    def state_units(self) -> dict[str, str]:
-        """Unit of every state of the neuron."""
-        return self.neuron.state_units()
-
-    def read(self, state: State, name: str) -> Array:
-        """A state of the neuron."""
-        return getattr(state.cell, name)
 
     def tapped(self, dt: float) -> Tapped:
         """The layer with its weights at every whole delay."""
@@ -133,9 +105,5 @@ class DelayedRecurrent(Layer):
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """Weight and delay, which train by default, `sigma`, and the neuron's parameters."""
-        weight = ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)
-        known = {f"{path}.weight": weight} | self.delays.parameters(path, lambda model: where(model).delays, dt)
-        return known | parameters_of(self.neuron, path, lambda model: where(model).neuron, dt=dt)
-
-    def __repr__(self) -> str:
-        return f"DelayedRecurrent({type(self.neuron).__name__}, {self.n})"
+        delays = self.delays.parameters(path, lambda model: where(model).delays, dt)
+        return super().parameters(path, where, dt) | delays

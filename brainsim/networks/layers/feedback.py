@@ -1,0 +1,82 @@
+"""What layers have in common whose neurons also project onto each other: neurons, and spikes under way to them.
+
+The spikes of the last steps are the state `pending ([batch], steps, n)`, the oldest first.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from ..._paths import ParameterInfo, parameters_of
+from ..._types import Array, State, Value
+from ...neurons import Neuron
+from ...values import Uniform
+from .base import Layer
+from .linear import weight_slot
+
+
+class Feedback(Layer):
+    """Base of the recurrent layers.
+
+    Args:
+        neuron: Neuron model.
+        n: Number of neurons.
+    """
+
+    neuron: Neuron
+    n: int = eqx.field(static=True)
+    weight: Any = eqx.field(default=None, kw_only=True)
+
+    @property
+    def reach(self) -> int:
+        """Steps until the last spike has arrived."""
+        raise TypeError(f"{type(self).__name__} does not define `reach`.")
+
+    @property
+    def expects(self) -> tuple[int, ...]:
+        """`(n,)`."""
+        return (self.n,)
+
+    @property
+    def emission(self) -> str:
+        """What the neuron emits."""
+        return self.neuron.emits
+
+    @property
+    def emission_unit(self) -> str:
+        """Unit of the emitted state, "" for spikes."""
+        return self.neuron.state_units().get(self.emission, "")
+
+    def require(self, path: str, shape: tuple[int, ...]) -> None:
+        """Raise where the input is not one value for each neuron."""
+        if shape != (self.n,):
+            raise ValueError(f"`n` of layer {path}: {type(self).__name__} expects {self.n} inputs, gets {shape}.")
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """The neuron's state, and what is under way."""
+        lead = () if batch is None else (batch,)
+        cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
+        return State(cell=cell, pending=jnp.zeros((*lead, self.reach, self.n), dtype))
+
+    def state_units(self) -> dict[str, str]:
+        """Unit of every state of the neuron."""
+        return self.neuron.state_units()
+
+    def read(self, state: State, name: str) -> Array:
+        """A state of the neuron."""
+        return getattr(state.cell, name)
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """The recurrent weight, which trains by default, and the neuron's parameters."""
+        weight = ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)
+        return {f"{path}.weight": weight} | parameters_of(self.neuron, path, lambda model: where(model).neuron, dt=dt)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({type(self.neuron).__name__}, {self.n})"
+
+
+def recurrent_slot(weight: Value | None, n: int) -> Value:
+    """A recurrent weight as given; None: U(-1/sqrt(n), 1/sqrt(n))."""
+    return Uniform(-(n**-0.5), n**-0.5) if weight is None else weight_slot("weight", weight)
