@@ -33,11 +33,11 @@ def serve(
     os.dup2(2, 1)
     _, first = sample()
     versions = {package: metadata.version(package) for package in packages}
-    _say(answers, {"name": name, "versions": versions, "first": list(first), **about})
+    _say(answers, {"name": name, "versions": versions, "first": [float(x) for x in first], **about})
     for _ in sys.stdin:
         seconds, figures = sample()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-        _say(answers, {"seconds": seconds, "figures": list(figures), "peak_mb": peak})
+        _say(answers, {"seconds": seconds, "figures": [float(x) for x in figures], "peak_mb": peak})
 
 
 def _say(answers: Any, message: dict[str, Any]) -> None:
