@@ -26,7 +26,7 @@ FUNCTION_WORK = 20
 """About how many operations a function such as `exp` is made of."""
 LONG = 64
 """Operations from which on two vectors go side by side: neither alone keeps the processor busy, as each operation waits
-for the one before it (AdEx with noise, 300 operations: 20 % faster; a LIF, 20 operations: nothing gained)."""
+for the one before it (AdEx with noise, 300 operations: 4.6 to 4.0 ns; a LIF, 20 operations: nothing gained)."""
 
 
 class Output(NamedTuple):

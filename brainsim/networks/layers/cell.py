@@ -1,7 +1,7 @@
 """A neuron model as a layer: its input feeds the neuron (most take it as a jump of the voltage, mV)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import equinox as eqx
 
@@ -39,9 +39,9 @@ class Cell(Layer):
 
     def build(
         self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
-    ) -> tuple["Cell", tuple[int, ...]]:
+    ) -> tuple[Self, tuple[int, ...]]:
         """Build the neuron; see `Layer.build`."""
-        return Cell(self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype), shape), shape
+        return type(self)(self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype), shape), shape
 
     def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
         """The neuron's state, leaves `([batch], *shape)`."""

@@ -7,21 +7,17 @@ back on v, so they are read off at the end. Fang et al., NeurIPS 2023 (parallel 
 where steps are many and cores too; on one core of a CPU the fused loop of the plain neuron does the same in one pass.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
 from ..._types import Array, State
-from ...neurons import LI, LIF, Neuron
-from .base import Layer, Watched
+from ...neurons import LI, LIF
+from .base import Watched
+from .cell import Cell
 
 
-class Parallel(Layer):
+class Parallel(Cell):
     """A linear neuron for every input, computed over all steps together.
 
     Args:
@@ -31,9 +27,6 @@ class Parallel(Layer):
         ValueError: A neuron whose step is not linear in its own past.
     """
 
-    neuron: Neuron
-    shape: tuple[int, ...] = eqx.field(static=True, default=())
-
     def __post_init__(self):
         neuron = self.neuron
         free = isinstance(neuron, LIF) and (neuron.reset, neuron.integrator) == ("none", "exact")
@@ -42,34 +35,6 @@ class Parallel(Layer):
                 f'`neuron`: expected LI or LIF(reset="none") with exact integration and no `t_ref`, got {neuron!r}: '
                 f"only then is a step linear in the step before."
             )
-
-    @property
-    def emission(self) -> str:
-        """What the neuron emits: "spikes" or "v"."""
-        return self.neuron.emits
-
-    @property
-    def emission_unit(self) -> str:
-        """Unit of the emitted state, "" for spikes."""
-        return self.neuron.state_units().get(self.emission, "")
-
-    def build(
-        self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
-    ) -> tuple["Parallel", tuple[int, ...]]:
-        """Build the neuron; see `Layer.build`."""
-        return Parallel(self.neuron.build(path, shape, dt=dt, key=key, dtype=dtype), shape), shape
-
-    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
-        """The neuron's state, `v ([batch], *shape)`."""
-        return self.neuron.init_state(self.shape, batch=batch, key=key, dtype=dtype)
-
-    def state_units(self) -> dict[str, str]:
-        """Unit of v."""
-        return self.neuron.state_units()
-
-    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """The neuron's step with `x` (mV) as its jump; see `Layer.step`."""
-        return self.neuron.step(state, self.neuron.fed(x), dt, key)
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
@@ -84,10 +49,6 @@ class Parallel(Layer):
         v = recurrence(decay, inputs.at[0].add(decay * state.v))
         ys = v if self.emission == "v" else self.neuron.surrogate(self.neuron.overdrive(State(v=v)))
         return State(v=v[-1]), ys, {name: v for name in watch}
-
-    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
-        """The neuron's parameters."""
-        return parameters_of(self.neuron, path, lambda model: where(model).neuron, dt=dt)
 
     def __repr__(self) -> str:
         return f"Parallel({type(self.neuron).__name__})"
