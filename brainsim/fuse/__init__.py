@@ -29,6 +29,7 @@ all of this off; `BRAINSIM_CACHE` is the folder that machine code is kept in.
     rewrite   operators on bits and in place              compile, machine      from source to address
     schedule  which operations share a kernel             program               what the native handler executes
     layout    where values lie                            plan, stitch, loop    whole loops, loops in parts
+                                                          segments              gradients that recompute
 """
 
 from .loop import loop as loop

@@ -22,6 +22,7 @@ from .hoist import Hoisted, hoist
 from .layout import Roles
 from .plan import Plan
 from .rewrite import Unfusable
+from .segments import WHOLE, Segments, scan
 from .stitch import Stitched
 from .trace import trace
 
@@ -31,7 +32,13 @@ loop_p = Primitive("fused_loop")  # captured, carry, xs -> carry, ys
 loop_p.multiple_results = True
 
 
-def loop(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: int | None = None) -> Any:
+def loop(
+    body: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    segments: Segments = WHOLE,
+) -> Any:
     """`jax.lax.scan(body, init, xs, length)`.
 
     Args:
@@ -39,6 +46,7 @@ def loop(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
         init: Initial carry.
         xs: Arrays with a leading axis of time, or None.
         length: Number of steps, where `xs` does not tell it.
+        segments: How a gradient goes through time; a loop that is not differentiated is one loop all the same.
 
     Returns:
         The last carry and the stacked `y`.
@@ -47,13 +55,13 @@ def loop(body: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None,
     rows = jax.tree.leaves(xs)
     steps = length if length is not None else (rows[0].shape[0] if rows else None)
     if steps is None or any(row.shape[0] != steps for row in rows) or _native.WHY_XLA is not None:
-        return jax.lax.scan(body, init, xs, length=length)
+        return scan(body, init, xs, length, segments)
     traced = trace(body, init, jax.tree.map(_row, xs))
     carry, _ = traced.out
     if [_type(leaf) for leaf in jax.tree.leaves(carry)] != [_type(leaf) for leaf in jax.tree.leaves(init)]:
-        return jax.lax.scan(body, init, xs, length=length)
+        return scan(body, init, xs, steps, segments)
     leaves, tree = jax.tree.flatten(init)
-    numbers = {"n_captured": len(traced.captured), "n_carry": len(leaves), "length": steps}
+    numbers = {"n_captured": len(traced.captured), "n_carry": len(leaves), "length": steps, "segments": segments}
     flat = loop_p.bind(*traced.captured, *leaves, *rows, jaxpr=traced.jaxpr, **numbers)
     ys = jax.tree.unflatten(jax.tree.structure(traced.out[1]), flat[len(leaves) :])
     return jax.tree.unflatten(tree, flat[: len(leaves)]), ys
@@ -63,7 +71,9 @@ def _type(leaf: Any) -> tuple[Any, ...]:
     return leaf.shape, leaf.dtype
 
 
-def definition(*operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int) -> list[Any]:
+def definition(
+    *operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int, segments: Segments
+) -> list[Any]:
     """What the loop means on every backend."""
     captured, carry, xs = _parts(operands, n_captured, n_carry)
     function = jaxpr_as_fun(jaxpr)
@@ -72,7 +82,7 @@ def definition(*operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int
         out = function(*captured, *carry, *row)
         return out[:n_carry], out[n_carry:]
 
-    carry, ys = jax.lax.scan(body, list(carry), list(xs), length=length)
+    carry, ys = scan(body, list(carry), list(xs), length, segments)
     return [*carry, *ys]
 
 
@@ -81,7 +91,7 @@ def _parts(operands: Sequence[Any], n_captured: int, n_carry: int) -> tuple[Sequ
     return operands[:n_captured], operands[n_captured:end], operands[end:]
 
 
-def _shape(*operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int) -> list[ShapedArray]:
+def _shape(*operands: Any, jaxpr: ClosedJaxpr, n_carry: int, length: int, **_: Any) -> list[ShapedArray]:
     lead = [()] * n_carry + [(length,)] * (len(jaxpr.out_avals) - n_carry)
     return [ShapedArray((*a, *aval.shape), aval.dtype) for a, aval in zip(lead, jaxpr.out_avals, strict=True)]
 
@@ -102,8 +112,8 @@ class Choice(NamedTuple):
     why: tuple[str, ...]
 
 
-def choose(jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int) -> Choice:
-    """The fastest way that a loop can go."""
+def choose(jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int, **_: Any) -> Choice:
+    """The fastest way that a loop can go, from the parameters of `loop_p`."""
     graph = graph_of(jaxpr)
     captured, carry, rows = _parts(graph.inputs, n_captured, n_carry)
     kept = {value for value, out in zip(carry, graph.outputs, strict=False) if out == value}
@@ -121,16 +131,19 @@ def choose(jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int) -> Ch
     return Choice(graph, hoisted, step, tuple(dict.fromkeys([why, *step.refusals])))
 
 
-def _lowered(*operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int) -> list[Any]:
+def _lowered(
+    *operands: Any, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int, segments: Segments
+) -> list[Any]:
+    del segments  # of a gradient, which is taken before anything is lowered
     numbers = {"n_captured": n_captured, "n_carry": n_carry, "length": length}
     if any(eqn.primitive is loop_p for eqn in jaxpr.eqns):
-        return definition(*operands, jaxpr=jaxpr, **numbers)  # the inner loop is the native one
+        return definition(*operands, jaxpr=jaxpr, **numbers, segments=WHOLE)  # the inner loop is the native one
     graph, hoisted, way, why = choose(jaxpr, **numbers)
     known = {**graph.constants, **dict(zip(graph.inputs, operands, strict=True))}
     if why:
         logger.info("A loop goes %s: %s.", "to XLA" if way is None else "step by step", "; ".join(why))
     if way is None:
-        return definition(*operands, jaxpr=jaxpr, **numbers)
+        return definition(*operands, jaxpr=jaxpr, **numbers, segments=WHOLE)
     known = hoisted.evaluate(known)
     return way.run(known) if isinstance(way, Plan) else _scan(way, known, n_carry, length)
 
@@ -165,7 +178,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tupl
 
 
 def _batch(
-    args: Sequence[Any], dims: Sequence[Any], *, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int
+    args: Sequence[Any], dims: Sequence[Any], *, jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, **rest: Any
 ) -> tuple[Any, Any]:
     """The loop over a body with one more axis, the first; what does not depend on a mapped operand does without."""
     size = next(arg.shape[dim] for arg, dim in zip(args, dims, strict=True) if dim is not None)
@@ -182,8 +195,8 @@ def _batch(
     )
     captured, carry, rows = _parts(args, n_captured, n_carry)
     traced = trace(lambda *values: list(inner(*values)), *captured, *carry, *(_row(row) for row in rows))
-    numbers = {"n_captured": len(traced.captured) + n_captured, "n_carry": n_carry, "length": length}
-    result = loop_p.bind(*traced.captured, *args, jaxpr=traced.jaxpr, **numbers)
+    numbers = {"n_captured": len(traced.captured) + n_captured, "n_carry": n_carry}
+    result = loop_p.bind(*traced.captured, *args, jaxpr=traced.jaxpr, **numbers, **rest)
     return result, [(int(place >= n_carry) if m else None) for place, m in enumerate(out)]
 
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from .._types import Array, State
 from ..fuse.loop import loop
+from ..fuse.segments import WHOLE, Segments
 from ..networks import Network, Population
 from .inputs import Inputs, begin, evaluate
 from .records import Piece, Plan, read, reader_of
-from .remat import WHOLE, Segments, scan
 
 
 class Advanced(NamedTuple):
@@ -84,7 +84,7 @@ def advance(
         rows = inputs.between(done, done + piece.steps).rows
         rows = {path: row.reshape(piece.count, piece.length, *row.shape[1:]) for path, row in rows.items()}
         blocks = segments.of_blocks(piece.length)
-        carry, (ys, samples) = scan(functools.partial(block, piece), carry, rows, piece.count, blocks)
+        carry, (ys, samples) = loop(functools.partial(block, piece), carry, rows, piece.count, blocks)
         every_step.append(jax.tree.map(lambda y: y.reshape(y.shape[0] * y.shape[1], *y.shape[2:]), ys))
         sampled += [samples] if piece.sampled else []
         done += piece.steps

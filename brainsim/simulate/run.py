@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, State
+from ..fuse.segments import WHOLE, in_segments
 from ..networks import Network, Sequential
 from ..recording import Rate, Trace
 from .advance import advance
 from .inputs import known_step, prepare
 from .records import Plan, chosen, make_plan, rates, reader_of
-from .remat import WHOLE, in_segments, segments_of, stored_by, stored_by_layers
+from .remat import segments_of, stored_by, stored_by_layers
 
 
 class Run(NamedTuple):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import brainsim as bs
-from brainsim.simulate.remat import Segments, segments_of
+from brainsim import _native
+from brainsim.fuse.segments import Segments
+from brainsim.simulate.remat import segments_of
 from brainsim.units import ms
 
 STEPS, BATCH, INPUTS = 30, 4, 6
@@ -119,3 +121,21 @@ def test_a_layer_that_needs_all_steps_is_named(x):
     with pytest.raises(ValueError, match="`remat`, `truncate`: layer 1 needs all steps at once"):
         bs.run(model, x, remat=5)
     assert bs.run(eqx.nn.inference_mode(model), x, remat=5).out.shape == (STEPS, BATCH, 3)
+
+
+def test_segments_are_the_gradients_affair():
+    """A run that is not differentiated is one loop, however long a segment; with a gradient it is the same numbers."""
+    net = bs.Network({"h": bs.Population(3, bs.LIF(10 * ms, trainable=("tau_mem",)))}, [], dt=1 * ms, outputs="h.v")
+    drive = jnp.linspace(0, 0.03, 12)[:, None] * jnp.ones(3)
+
+    def last(net, remat):
+        return bs.run(net, {"h": drive}, remat=remat).out[-1].sum()
+
+    def loops(remat):
+        return str(jax.make_jaxpr(lambda: bs.run(net, {"h": drive}, remat=remat).out)()).count("length=12")
+
+    if _native.WHY_XLA is None:
+        assert loops(4) == loops(None) == 1
+    found, expected = (eqx.filter_grad(last)(net, remat)["h"].neuron.tau_mem for remat in (5, None))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert last(net, 5) == last(net, None)
