@@ -18,6 +18,7 @@ from .emit import emit
 from .emit_functions import FUNCTIONS
 from .graph import Atom, Literal, Node, Type
 from .lanes import Lanes, Vector, storage_type
+from .truth import plain
 
 I8, I32, I64, POINTER = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.PointerType()
 NAME = "k"
@@ -79,9 +80,15 @@ class Kernel(NamedTuple):
 
 def kernel_of(body: Body) -> Kernel:
     """The LLVM function of a body."""
-    source = str(_Writer(body).module())
+    source = str(_Writer(_plain(body)).module())
     digest = hashlib.sha256(f"{machine.identity()}\n{source}".encode()).hexdigest()
     return Kernel(source, digest)
+
+
+def _plain(body: Body) -> Body:
+    nodes, types, instead = plain(body.nodes, body.types, [output.atom for output in body.outputs])
+    outputs = tuple(output._replace(atom=instead.get(output.atom, output.atom)) for output in body.outputs)
+    return Body(nodes, body.inputs, outputs, types)
 
 
 class _Writer:
