@@ -1,8 +1,9 @@
 """Functions of arrays whose results have the same bits wherever they are computed.
 
 XLA contracts a product and a sum that uses it into one operation where the processor has one, a fused kernel does not,
-and each has its own `exp`. Here every product passes through an integer `max` that changes nothing and that no compiler
-can see through, so all that is left is sums, products, quotients and roots, each rounded as IEEE 754 demands.
+and each has its own `exp`. Here a product is a primitive of its own: for XLA it passes through an integer `max` that
+changes nothing and that no compiler can see through, in a fused kernel it is one multiplication. All that is left is
+sums, products, quotients and roots, each rounded as IEEE 754 demands.
 
     exp(x) = 2^n (1 + r + r^2 P(r))        x = n ln 2 + r
     log(x) = n ln 2 + log(1 + f)           x = 2^n (1 + f),  1 + f in [2/3, 4/3)
@@ -18,6 +19,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
 LN2 = {np.float32: (355 / 512, -2.1219444005469058e-4), np.float64: (2977044472 / 2**32, -4.2009150726810846e-11)}
 """ln 2 in two parts; a small integer times the first is exact."""
@@ -46,11 +49,38 @@ LOGARITHM = {
 
 
 def times(x: jax.Array, y: jax.Array | float) -> jax.Array:
-    """x y, which no compiler contracts with a later sum; a product of -0 becomes the negative number next to it."""
+    """x y, which no compiler contracts with a later sum; a product of -0 may become the negative number next to it."""
+    return rounded_product_p.bind(x, jnp.broadcast_to(jnp.asarray(y, x.dtype), jnp.shape(x)))
+
+
+rounded_product_p = Primitive(
+    "rounded_product"
+)  # of two arrays of one shape and dtype; a plain product where nothing contracts
+
+
+def _held(x: jax.Array, y: jax.Array) -> jax.Array:
     product = x * y
     bits = jax.lax.bitcast_convert_type(product, jnp.dtype(f"int{8 * product.dtype.itemsize}"))
     held = jnp.maximum(bits, jnp.iinfo(bits.dtype).min + 1)
     return jax.lax.bitcast_convert_type(held, product.dtype)
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    (x, y), (dx, dy) = primals, (ad.instantiate_zeros(tangent) for tangent in tangents)
+    return times(x, y), dx * y + x * dy
+
+
+def _batch(args: Sequence[Any], dims: Sequence[Any]) -> tuple[Any, int]:
+    size = next(arg.shape[dim] for arg, dim in zip(args, dims, strict=True) if dim is not None)
+    lead = lambda arg, dim: jnp.broadcast_to(arg, (size, *arg.shape)) if dim is None else jnp.moveaxis(arg, dim, 0)
+    return rounded_product_p.bind(*map(lead, args, dims)), 0
+
+
+rounded_product_p.def_abstract_eval(lambda x, y: x)
+rounded_product_p.def_impl(jax.jit(_held))
+mlir.register_lowering(rounded_product_p, mlir.lower_fun(_held, multiple_results=False))
+ad.primitive_jvps[rounded_product_p] = _jvp
+batching.primitive_batchers[rounded_product_p] = _batch
 
 
 def exp(x: jax.Array) -> jax.Array:

@@ -44,3 +44,13 @@ class TestAccuracy:
 def test_integers_above_and_below_come_back():
     np.testing.assert_array_equal(_exact.exp(jnp.zeros(3)), 1)
     np.testing.assert_array_equal(_exact.log(jnp.ones(3)), 0)
+
+
+def test_a_product_has_derivatives_batches_and_broadcasts():
+    x, y = jnp.asarray([0.5, -2.0, 3.0]), jnp.asarray([4.0, 0.25, -1.0])
+    value, (dx, dy) = jax.value_and_grad(lambda x, y: _exact.times(x, y).sum(), (0, 1))(x, y)
+    assert value == (x * y).sum()
+    np.testing.assert_array_equal(dx, y), np.testing.assert_array_equal(dy, x)
+    np.testing.assert_array_equal(jax.vmap(_exact.times, (0, None))(jnp.stack([x, y]), y), jnp.stack([x * y, y * y]))
+    np.testing.assert_array_equal(jax.vmap(lambda y: _exact.times(x, y))(y), jnp.outer(y, x))
+    np.testing.assert_array_equal(_exact.times(x, 2.0), 2 * x)

@@ -163,7 +163,7 @@ def _no_reciprocal(params, ins, outs) -> str | None:
 ARITHMETIC: dict[str, Rule] = {
     **dict.fromkeys(("add", "add_any"), one(_by_kind(float="fadd", signed="add", unsigned="add"), NUMBERS)),
     "sub": one(_by_kind(float="fsub", signed="sub", unsigned="sub"), NUMBERS),
-    "mul": one(lambda op: _multiply(op, *op.ins), NUMBERS),
+    **dict.fromkeys(("mul", "rounded_product"), one(lambda op: _multiply(op, *op.ins), NUMBERS)),
     "div": one(_divide, NUMBERS),
     "rem": one(_remainder, NUMBERS),
     "neg": one(_negate, NUMBERS),

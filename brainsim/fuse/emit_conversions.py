@@ -57,8 +57,9 @@ def _other_width(params, ins, outs) -> str | None:
 
 
 def _iota(op: Operation) -> Vector:
-    numbers, target = op.lanes.numbers(), op.out_dtypes[0]
-    counted = Operation(op.lanes, {}, [numbers], [np.dtype(np.int64)], [target])
+    target = op.out_dtypes[0]
+    bits = 64 if target.itemsize == 8 else 32  # what a narrower type takes from a wide number are its low bits
+    counted = Operation(op.lanes, {}, [op.lanes.numbers(bits)], [np.dtype(f"int{bits}")], [target])
     return _convert(counted)
 
 

@@ -68,11 +68,14 @@ class Lanes:
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
         return self.builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), self.count), None))
 
-    def numbers(self) -> Vector:
-        """Numbers of the lanes' elements in the flattened arrays, int64."""
+    def numbers(self, bits: int) -> Vector:
+        """Numbers of the lanes' elements in the flattened arrays, integers of 32 or 64 bits."""
         assert self.index is not None
-        steps = ir.Constant(ir.VectorType(ir.IntType(64), self.count), list(range(self.count)))
-        return self.builder.add(self.splat(self.index), steps)
+        kind = ir.IntType(bits)
+        first = self.index if bits == 64 else self.builder.trunc(self.index, kind)
+        return self.builder.add(
+            self.splat(first), ir.Constant(ir.VectorType(kind, self.count), list(range(self.count)))
+        )
 
     def any(self, mask: Vector) -> Vector:
         """Whether a condition holds in some lane: one bit."""

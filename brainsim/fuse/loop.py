@@ -117,7 +117,7 @@ def choose(jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int, **_: 
     graph = graph_of(jaxpr)
     captured, carry, rows = _parts(graph.inputs, n_captured, n_carry)
     kept = {value for value, out in zip(carry, graph.outputs, strict=False) if out == value}
-    hoisted = hoist(graph, {*captured, *kept})
+    graph, hoisted = hoist(graph, {*captured, *kept})
     carried = {at: value for at, value in enumerate(carry) if value not in kept}
     try:
         roles = Roles(carried, tuple(rows), tuple(range(n_carry, len(graph.outputs))))

@@ -72,21 +72,21 @@ class _Walk:
         if meaning is not None:
             self.meaning[node.outs[0]] = meaning
 
-    def dtype(self, atom: Atom) -> Any:
-        return np.dtype(atom.dtype if isinstance(atom, Literal) else self.types[atom].dtype)
+    def is_bool(self, atom: Atom) -> bool:
+        return (atom.dtype if isinstance(atom, Literal) else self.types[atom].dtype) == np.bool_
 
     def truth(self, atom: Atom) -> Any:
         """Whether a value is 1, for a value that is 0 or 1; None for others."""
         if isinstance(atom, Literal):
             return Literal(bool(atom.value), np.dtype(bool)) if atom.value in (0, 1) else None
-        return atom if self.dtype(atom) == bool else self.meaning.get(atom)
+        return atom if self.is_bool(atom) else self.meaning.get(atom)
 
     def answer(self, node: Node) -> Atom | str | None:
         """What a question about a 0 or 1 comes to: a truth value, "not" its opposite, or None."""
         truth = self.truth(node.ins[0]) if node.ins else None
         if truth is None or isinstance(truth, Literal):
             return None
-        if node.op == "convert_element_type" and self.dtype(node.outs[0]) == bool:
+        if node.op == "convert_element_type" and self.is_bool(node.outs[0]):
             return truth
         if node.op not in _QUESTIONS or not isinstance(node.ins[1], Literal):
             return None
@@ -95,11 +95,11 @@ class _Walk:
 
     def said_by(self, node: Node) -> Atom | None:
         """The truth value of what an operation makes, where that is a number that is 0 or 1."""
-        if len(node.outs) != 1 or self.dtype(node.outs[0]) == bool:
+        if len(node.outs) != 1 or self.is_bool(node.outs[0]):
             return None
         if node.op == "convert_element_type" or node.op in IDENTITIES:
             return self.truth(node.ins[0])
-        if node.op == "select_n" and self.dtype(node.ins[0]) == bool:
+        if node.op == "select_n" and self.is_bool(node.ins[0]):
             return self.connected("select_n", node, node.ins[0], *map(self.truth, node.ins[1:]))
         if node.op in _CONNECTIVES:
             return self.connected(_CONNECTIVES[node.op], node, *map(self.truth, node.ins))

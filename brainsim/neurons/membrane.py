@@ -13,6 +13,7 @@ Diesmann, Biol. Cybern. 81 (1999) 381.
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from .._types import Array, Drive, Value
@@ -69,12 +70,20 @@ def propagator(a: Array, b: Array, dt: float) -> Array:
     return dt * jnp.exp(-dt * slow) * exprel(-dt * (fast - slow))
 
 
+@jax.custom_jvp
 def exprel(z: Array) -> Array:
     """(exp(z) - 1) / z, which is 1 at z = 0; value and gradients accurate to rounding for every z."""
-    near = jnp.abs(z) < 0.1
-    small = jnp.where(near, z, 0)
-    series = jnp.full_like(z, 1 / math.factorial(9))
+    safe = jnp.where(z == 0, 1, z)
+    return jnp.where(z == 0, 1, jnp.expm1(safe) / safe)
+
+
+@exprel.defjvp
+def _exprel_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    """d/dz = (exp(z) - exprel(z)) / z, near 0 by its series: sum over n of n z^(n - 1) / (n + 1)!."""
+    (z,), (dz,) = primals, tangents
+    value, near = exprel(z), jnp.abs(z) < 0.1
+    small, safe = jnp.where(near, z, 0), jnp.where(near, 1, z)
+    series = jnp.full_like(z, 9 / math.factorial(10))
     for n in range(8, 0, -1):
-        series = 1 / math.factorial(n) + series * small
-    safe = jnp.where(near, 1, z)
-    return jnp.where(near, series, jnp.expm1(safe) / safe)
+        series = n / math.factorial(n + 1) + series * small
+    return value, dz * jnp.where(near, series, (jnp.exp(safe) - value) / safe)

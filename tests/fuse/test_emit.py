@@ -223,7 +223,7 @@ def test_a_lane_that_does_not_exist_keeps_no_loop_running():
     )
 
     def emit(lanes, ins):
-        there = lanes.builder.icmp_signed("<", lanes.numbers(), lanes.constant(5, np.int64))
+        there = lanes.builder.icmp_signed("<", lanes.numbers(64), lanes.constant(5, np.int64))
         return emit_graph(dataclasses.replace(lanes, active=there), graph, ins)
 
     native = Native({"double": ([np.float32], [np.float32], emit)})
