@@ -74,6 +74,29 @@ def test_ultralif_trains_and_is_drawn(data_folder, tmp_path, capsys):
     assert (tmp_path / "ultralif.png").is_file() and "94.14" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_mnist_is_learned_and_drawn(data_folder, tmp_path, capsys):
+    """Two epochs of 1,500 pictures are enough to be far above the 10 % of chance."""
+    data_folder("mnist")
+    main = runpy.run_path(str(EXAMPLES / "train_mnist.py"))["main"]
+    small = ["--samples", "2000", "--epochs", "2", "--seeds", "1", "--hidden", "64"]
+    main([*small, "--out", str(tmp_path)])
+    figures = json.loads((tmp_path / "mnist.json").read_text())
+    assert figures["mean"] > 0.4 and figures["runs"][0]["rate_hz"] > 1
+    assert (tmp_path / "mnist.png").is_file() and "mean" in capsys.readouterr().out
+
+
+def test_mnist_pictures_move_by_at_most_a_pixel():
+    """Every moved picture is one of the nine shifts of its original, and all nine occur."""
+    example = runpy.run_path(str(EXAMPLES / "train_mnist.py"))
+    x = np.zeros((400, 28, 28), np.float32)
+    x[:, 10, 10] = 1
+    frames = np.asarray(example["moved_spikes"](x, jax.random.key(0)))
+    assert frames.sum() == 400 and frames[0].sum() == 400
+    rows, columns = np.divmod(frames[0].argmax(axis=-1), 28)
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {(r, c) for r in (9, 10, 11) for c in (9, 10, 11)}
+
+
 def test_delays_are_trained_and_drawn(tmp_path, capsys):
     main = runpy.run_path(str(EXAMPLES / "delays.py"))["main"]
     main(["--epochs", "1", "--batches", "2", "--networks", "learned delays", "--out", str(tmp_path)])
