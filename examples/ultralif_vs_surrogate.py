@@ -2,11 +2,17 @@
 
     BRAINSIM_DATA=folder python examples/ultralif_vs_surrogate.py --out ultralif
 
-784-64-10 on MNIST and 2312-64-10 on N-MNIST, T = 1: the hidden layer is LIF (0 or 1 forward, arctangent backward) or
-one of four max-plus neurons (graded spikes, exact gradients) of arXiv 2602.11206. The paper's LIF is soft too (a
-logistic function forward), ours fires. A picture is one draw of Bernoulli pixels, a recording the number of events of
-each pixel. N-MNIST is the subset of 1,000 + 100 recordings: 800 train, the other 300 are read. Nothing is selected:
-every run has the same number of epochs, and its last model is read once.
+784-64-10 on MNIST and 2312-64-10 on N-MNIST, T = 1: the hidden layer is LIF (0 or 1 forward, arctangent backward; the
+default slope, or one of an eighth, "wide") or one of four max-plus neurons (graded spikes, exact gradients) of arXiv
+2602.11206. The paper's LIF is soft too (a logistic function forward), ours fires. A picture is one draw of Bernoulli
+pixels, a recording the number of events of each pixel. N-MNIST is the subset of 1,000 + 100 recordings: 800 train, the
+other 300 are read.
+
+Every neuron has the learning rate that was best for it on a part of the training samples, of four about 3 apart (those
+with a learned leak take their twin's); every run has the same number of epochs, and its last model is read once. At the
+paper's 1e-3, six epochs of MNIST do not tell the neurons apart. With seeds 0 to 2, UltraDLIF is above LIF on both sets
+(MNIST 94.5 and 91.5 %, N-MNIST 86.0 and 82.7 %); the wide surrogate brings LIF to 92.3 % on MNIST and, within the
+spread of the seeds, level with UltraDLIF on N-MNIST, 85.1 %.
 
 The figure shows every seed as a dot, their mean as a bar, and the paper's value as a ring (100 epochs, the best of them
 on the test set, all 60,000 recordings of N-MNIST): its order may be compared with ours, its height may not.
@@ -28,7 +34,7 @@ import optax
 
 import brainsim as bs
 from brainsim.datasets import encode, load, split
-from brainsim.neurons import UltraDLIF
+from brainsim.neurons import Arctan, UltraDLIF
 from brainsim.units import ms, mV
 
 DT = 1 * ms
@@ -36,14 +42,20 @@ LEAK = -DT / np.log(0.9)  # 0.9 a step
 BATCH, HELD_OUT = {"mnist": 128, "nmnist_small": 32}, 200
 MODELS: dict[str, Callable[[], bs.Neuron]] = {
     "LIF": lambda: bs.LIF(LEAK, v_th=0.5 * mV),
+    "LIF, wide": lambda: bs.LIF(LEAK, v_th=0.5 * mV, surrogate=Arctan(0.25)),
     "UltraLIF": lambda: bs.UltraLIF(LEAK, leak="paper", trainable=("eps",)),
     "UltraPLIF": lambda: bs.UltraLIF(LEAK, leak="paper", trainable=("eps", "tau_mem")),
     "UltraDLIF": lambda: UltraDLIF(leak="paper", trainable=("eps",)),
     "UltraDPLIF": lambda: UltraDLIF(LEAK, leak="paper", trainable=("eps", "tau_mem")),
 }
+RATE = {
+    "mnist": dict(zip(MODELS, (1e-2, 1e-2, 1e-2, 1e-2, 3e-2, 3e-2), strict=True)),
+    "nmnist_small": dict(zip(MODELS, (3e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3), strict=True)),
+}
+PUBLISHED = ("LIF", "UltraLIF", "UltraPLIF", "UltraDLIF", "UltraDPLIF")
 PAPER = {
-    "mnist": dict(zip(MODELS, (95.34, 94.37, 95.60, 95.67, 95.67), strict=True)),
-    "nmnist_small": dict(zip(MODELS, (88.54, 90.41, 93.11, 94.14, 94.14), strict=True)),
+    "mnist": dict(zip(PUBLISHED, (95.34, 94.37, 95.60, 95.67, 95.67), strict=True)),
+    "nmnist_small": dict(zip(PUBLISHED, (88.54, 90.41, 93.11, 94.14, 94.14), strict=True)),
 }
 
 
@@ -91,7 +103,7 @@ def one(name: str, kind: str, seed: int, steps: int, epochs: int) -> dict[str, f
     """Train one model and read it once."""
     train, sets = data(name, steps, seed)
     batches = train.batches(BATCH[name], key=seed)
-    rate = optax.cosine_decay_schedule(1e-3, epochs * len(batches))
+    rate = optax.cosine_decay_schedule(RATE[name][kind], epochs * len(batches))
     options = dict(loss=bs.losses.ce_sum, optimizer=optax.adam(rate), metrics=(), progress=False)
     model = bs.fit(network(name, MODELS[kind](), seed), batches, epochs=epochs, key=seed, **options).model
     accuracy, mean = assess(model, sets)
@@ -103,10 +115,10 @@ def picture(rows: dict[str, dict[str, list[float]]], path: Path, title: str) -> 
     figure, axes = plt.subplots(1, len(rows), figsize=(4.2 * len(rows), 3.6), layout="constrained", squeeze=False)
     for axis, (name, kinds) in zip(axes[0], rows.items(), strict=True):
         for at, (kind, values) in enumerate(kinds.items()):
-            colour = "C7" if kind == "LIF" else "C0"
+            colour = "C7" if kind.startswith("LIF") else "C0"
             axis.plot([at - 0.25, at + 0.25], [np.mean(values)] * 2, color=colour, linewidth=3, solid_capstyle="butt")
             axis.plot([at] * len(values), values, "o", color=colour, markersize=4, alpha=0.7)
-        published = [PAPER[name][kind] for kind in kinds]
+        published = [PAPER[name].get(kind, np.nan) for kind in kinds]
         axis.plot(range(len(kinds)), published, "o", color="C3", markerfacecolor="none", label="paper")
         axis.set_xticks(range(len(kinds)), kinds, rotation=30)
         axis.set(title=name, ylabel="accuracy (%)")
@@ -137,12 +149,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             begun, found = time.process_time(), []
             for seed in range(options.seeds):
                 found.append(one(name, kind, seed, options.steps, epochs[name]))
-                runs.append({"data": name, "model": kind, "seed": seed, "epochs": epochs[name], **found[-1]})
+                settings = {"seed": seed, "epochs": epochs[name], "learning_rate": RATE[name][kind]}
+                runs.append({"data": name, "model": kind, **settings, **found[-1]})
             rows[name][kind] = values = [figures["accuracy"] for figures in found]
             spread = f"{np.mean(values):.2f} +- {np.std(values, ddof=min(1, len(values) - 1)):.2f}"
             spike = np.mean([figures["mean_spike"] for figures in found])
             used = time.process_time() - begun
-            print(f"{name:14}{kind:14}{spread:>16}{PAPER[name][kind]:>9.2f}{spike:>12.3f}{used:>8.0f}", flush=True)
+            paper = f"{PAPER[name][kind]:.2f}" if kind in PAPER[name] else ""
+            print(f"{name:14}{kind:14}{spread:>16}{paper:>9}{spike:>12.3f}{used:>8.0f}", flush=True)
     picture(rows, options.out / "ultralif.png", f"one hidden layer of 64, T = {options.steps}, {options.seeds} seeds")
     figures = {"steps": options.steps, "runs": runs, "brainsim": bs.__version__}
     (options.out / "ultralif.json").write_text(json.dumps(figures, indent=2) + "\n")
