@@ -210,6 +210,16 @@ class TestRecurrent:
         np.testing.assert_allclose(taps, triangular(weight, delay, 0.0, 5), atol=1e-6)
         np.testing.assert_allclose(taps.sum(0), weight, rtol=1e-5)
 
+    @pytest.mark.parametrize("sigma", [0.0, 2.0])
+    def test_a_delay_of_whole_steps_has_the_slope_between_its_neighbours(self, x64, sigma):
+        """At sigma = 0 the kernel has a kink at every whole step; the slope there is the mean of both sides."""
+        layer = self.layer(sigma, jnp.float64, delay=np.full((1, 1), 6.0) * ms, n=1, weight=1.0)
+        taps = lambda delay: eqx.tree_at(lambda d: d.delay, layer.delays, delay).taps(layer.weight, DT)[:, 0, 0]
+        slope = jax.jacfwd(taps)(layer.delays.delay)[:, 0, 0]
+        ends = [taps(layer.delays.delay + h) for h in (1e-6, -1e-6)]
+        np.testing.assert_allclose(slope, (ends[0] - ends[1]) / 2e-6, atol=1e-8)
+        assert float(slope[3]) > 0 and float(slope.sum()) == pytest.approx(0, abs=1e-12)
+
     def test_gradients_are_those_of_finite_differences(self, x64):
         """To weight and delay, of a smooth function of leaky integrators that feed each other."""
         layer = self.layer(3.0, jnp.float64, neuron=bs.LI(10 * ms), weight=bs.Normal(0, 0.3))

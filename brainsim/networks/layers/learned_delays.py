@@ -105,7 +105,8 @@ class Delays(eqx.Module):
                 return jnp.where(steps == jnp.round(self.delay / dt), weight, 0.0)
             return weight * jax.nn.softmax(-0.5 * jnp.square(distance * (dt / self.sigma)), axis=0)
         width = jnp.ones_like(self.sigma) if self.inference else 1 + self.sigma / dt
-        return weight * (jnp.maximum(0.0, width - jnp.abs(distance)) / jnp.square(width))
+        away = jnp.maximum(distance, -distance)  # its derivative at 0 is 0, as that of the kernel; that of abs is 1
+        return weight * (jnp.maximum(0.0, width - away) / jnp.square(width))
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """`delay`, which trains by default, and `sigma`; `where(model)` is this part."""
