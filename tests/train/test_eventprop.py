@@ -82,6 +82,21 @@ def test_delays_of_a_linear_layer_have_the_gradient_of_continuous_time(x64):
         np.testing.assert_allclose(got, wanted, atol=0.04 * np.abs(wanted).max(), rtol=0.02)
 
 
+@pytest.mark.parametrize("readout", [False, True], ids=["spikes", "voltage"])
+def test_delays_that_are_all_the_same_are_one_delay(x64, readout):
+    """A `DelayedRecurrent` whose synapses all have a delay of 3 steps, against `Recurrent` with that delay."""
+    neuron, tail = bs.CubaLIF(20 * ms, tau_syn=5 * ms), [bs.Linear(6, 3), bs.LI(10 * ms)] if readout else []
+    loss = bs.losses.ce_sum if readout else bs.losses.first_spike
+    slopes = []
+    for delay, options in ((3.0, {}), (np.full((6, 6), 3.0), {"max_delay": 5 * ms})):
+        recurrent = bs.Recurrent(neuron, 6, weight=bs.Normal(0, 2), delay=delay * ms, **options)
+        model = bs.Sequential(bs.Linear(4, 6, init=bs.Uniform(2, 6)), recurrent, *tail, dt=1 * ms)
+        slopes.append(gradient("eventprop", model, loss, X, Y)[1])
+    for name in ("0", "1"):
+        assert float(jnp.abs(slopes[0][name].weight).max()) > 0
+        np.testing.assert_allclose(slopes[1][name].weight, slopes[0][name].weight, rtol=1e-10)
+
+
 def deep(**options):
     return bs.Sequential(
         bs.Linear(4, 6, init=bs.Uniform(1, 4), bias=True),

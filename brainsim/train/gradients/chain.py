@@ -26,23 +26,30 @@ def remembers(layer: Layer) -> bool:
     return bool(jax.tree.leaves(jax.eval_shape(lambda: layer.init_state(None, jax.random.key(0), "float32"))))
 
 
-def require_chain(model: Sequential, method: str, *, memory: tuple[type[Layer], ...]) -> tuple[int, ...]:
+def require_chain(
+    model: Sequential,
+    method: str,
+    *,
+    memory: tuple[type[Layer], ...],
+    firing: tuple[type[Layer], ...] = (Cell, Recurrent),
+) -> tuple[int, ...]:
     """The indices of the spiking layers.
 
     Args:
         model: The model.
         method: Name of the method, for messages.
         memory: Layers that may have a memory although they do not spike.
+        firing: Layers that may spike.
 
     Raises:
-        ValueError: There are none; or one is neither a neuron nor `Recurrent`; or a layer before the last of them has a
+        ValueError: There are none; or one is none of `firing`; or a layer before the last of them has a
             memory that it may not have.
     """
     found = spiking(model)
     if not found:
         raise ValueError(f'`gradient`: "{method}" needs a layer that spikes, got {model!r}: use "bptt".')
     for index, (name, layer) in enumerate(zip(model.names, model.layers, strict=True)):
-        if index in found and type(layer) not in (Cell, Recurrent):
+        if index in found and type(layer) not in firing:
             raise ValueError(f'`gradient`: "{method}" cannot treat layer {name}, {layer!r}: no neuron or Recurrent.')
         if index < found[-1] and index not in found and type(layer) not in memory and remembers(layer):
             raise ValueError(
