@@ -99,10 +99,13 @@ def test_mnist_pictures_move_by_at_most_a_pixel():
 
 def test_delays_are_trained_and_drawn(tmp_path, capsys):
     main = runpy.run_path(str(EXAMPLES / "delays.py"))["main"]
-    main(["--epochs", "1", "--batches", "2", "--networks", "learned delays", "--out", str(tmp_path)])
+    kinds = ["learned delays", "learned delays, EventProp"]
+    main(["--epochs", "1", "--batches", "2", "--seeds", "1", "--networks", *kinds, "--out", str(tmp_path)])
     figures = json.loads((tmp_path / "delays.json").read_text())
-    assert (tmp_path / "delays.png").is_file() and len(figures["accuracy"]["learned delays"]) == 1
-    assert "learned delays" in capsys.readouterr().out
+    for kind in kinds:
+        ((valid,),), (test,) = figures["accuracy"][kind], figures["test_accuracy"][kind]
+        assert 0 <= valid <= 1 and 0 <= test <= 1
+    assert (tmp_path / "delays.png").is_file() and kinds[1] in capsys.readouterr().out
 
 
 def test_a_deep_network_of_excitation_and_inhibition_is_trained(tmp_path, data_folder):
