@@ -28,6 +28,7 @@ from .networks import Sequential as Sequential
 from .networks import TimedArray as TimedArray
 from .networks import absorb as absorb
 from .networks import ei_init as ei_init
+from .networks import inference_mode as inference_mode
 from .networks import layers as layers
 from .networks import replace as replace
 from .networks.layers import Conv2d as Conv2d

@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -85,7 +84,7 @@ def train(model: bs.Sequential, data: Loader, valid: Loader, epochs: int, rate: 
 
 def accuracy(model: bs.Sequential, loader: Loader) -> float:
     """Fraction of pictures that are read rightly."""
-    model = eqx.nn.inference_mode(model)
+    model = bs.inference_mode(model)
     hits = [np.argmax(jnp.mean(bs.run(model, x).out, axis=0), axis=-1) == y for x, y in loader]
     return float(np.mean(np.concatenate(hits)))
 

@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     figures = {
         "data": "SHD" if has_shd(options.root) else "fsdd_cochlea140",
-        "test_accuracy": accuracy(eqx.nn.inference_mode(model), test.batches(256)),
+        "test_accuracy": accuracy(bs.inference_mode(model), test.batches(256)),
         "test_recordings": len(test),
         "valid_accuracy": float(history["valid_accuracy"][-1]),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, bs.mask(model)))),

@@ -3,6 +3,7 @@
 from . import layers as layers
 from .absorb import absorb as absorb
 from .ei_init import ei_init as ei_init
+from .inference_mode import inference_mode as inference_mode
 from .network import Network as Network
 from .population import Population as Population
 from .reader import Reader as Reader

@@ -8,7 +8,7 @@ import jax
 import optax
 
 from .._types import Array
-from ..networks import absorb
+from ..networks import absorb, inference_mode
 from .batches import Batch
 from .constrain import constrain
 from .gradients import method
@@ -49,6 +49,6 @@ def evaluation_step(objective: Objective) -> Step:
 
     @eqx.filter_jit
     def evaluate(params: Any, static: Any, batch: Batch, key: Array) -> dict[str, Array]:
-        return objective(eqx.nn.inference_mode(eqx.combine(params, static)), batch, key).figures
+        return objective(inference_mode(eqx.combine(params, static)), batch, key).figures
 
     return evaluate

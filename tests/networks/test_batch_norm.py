@@ -44,7 +44,7 @@ def test_training_normalises_over_time_batch_and_space(space):
 def test_inference_uses_what_was_absorbed():
     model = model_of(BatchNorm(momentum=1.0))
     trained = bs.run(model, jnp.float32(XS))
-    fixed = eqx.nn.inference_mode(bs.absorb(model, trained.state))
+    fixed = bs.inference_mode(bs.absorb(model, trained.state))
     other = RNG.normal(size=(2, 5, 4))
     count = 7 * 3
     var = XS.var((0, 1)) * count / (count - 1)
@@ -93,13 +93,13 @@ def test_large_offsets_keep_their_digits():
 
 def test_one_step_is_refused_in_training_and_the_same_in_inference():
     model = model_of(BatchNorm())
-    with pytest.raises(ValueError, match=r"`inference`: BatchNorm averages over all steps .* `eqx.nn.inference_mode"):
+    with pytest.raises(ValueError, match=r"`inference`: BatchNorm averages over all steps .* `bs.inference_mode"):
         model.step(model.init_state(3), jnp.float32(XS[0]))
     with pytest.raises(ValueError, match="`xs`: expected at least 2 values for each channel"):
         bs.run(model, jnp.float32(XS[:1, :1]))
     with pytest.raises(ValueError, match="layer 0 needs all steps at once"):
         bs.run(model, jnp.float32(XS), remat=3)
-    fixed = eqx.nn.inference_mode(model)
+    fixed = bs.inference_mode(model)
     np.testing.assert_array_equal(fixed.step(fixed.init_state(3), XS[0])[1]["0"], bs.run(fixed, XS[:1]).out[0])
 
 

@@ -72,7 +72,7 @@ def test_forward_is_the_causal_convolution_with_gaussian_kernels(sigma):
 def test_inference_takes_whole_steps():
     layer = built(bs.Linear(N_IN, N_OUT, delay=bs.Uniform(0 * ms, 12 * ms), sigma=5 * ms, bias=True))
     layer = eqx.tree_at(lambda m: m.bias, layer, jnp.arange(N_OUT, dtype=jnp.float32))
-    layer = eqx.nn.inference_mode(layer)
+    layer = bs.inference_mode(layer)
     weight, delay, _ = numbers(layer)
     xs = inputs()
     taps = np.stack([np.where(np.round(delay / DT) == n, weight, 0) for n in range(7)])
@@ -82,7 +82,7 @@ def test_inference_takes_whole_steps():
 def test_a_narrow_kernel_is_the_rounded_delay():
     layer = built(bs.Linear(N_IN, N_OUT, delay=bs.Uniform(0 * ms, 12 * ms), sigma=0.02 * ms))
     xs = inputs()
-    exact = eqx.nn.inference_mode(layer)
+    exact = bs.inference_mode(layer)
     np.testing.assert_allclose(once(layer, xs)[1], once(exact, xs)[1], rtol=1e-5, atol=1e-6)
 
 
@@ -170,7 +170,7 @@ def test_a_delay_is_learnt():
     state = optimizer.init(params)
     for sigma in np.geomspace(8, 0.5, 60):
         params, state = step(params, state, jnp.float32(sigma))
-    learnt = eqx.nn.inference_mode(eqx.combine(params, static))
+    learnt = bs.inference_mode(eqx.combine(params, static))
     assert float(learnt["0"].delays.delay[0, 0]) == pytest.approx(14, abs=1)
     np.testing.assert_array_equal(bs.run(learnt, xs).out[:, 0, 0], target)
 
@@ -204,7 +204,7 @@ class TestRecurrent:
         np.testing.assert_array_equal(fired, [[0, 0], [1, 1], [4, 0], [5, 1], [8, 0], [9, 1]])
 
     def test_inference_interpolates_between_two_steps(self):
-        layer = eqx.nn.inference_mode(self.layer(4.0))
+        layer = bs.inference_mode(self.layer(4.0))
         weight, delay, _ = numbers(layer)
         taps = layer.delays.taps(layer.weight, DT)
         np.testing.assert_allclose(taps, triangular(weight, delay, 0.0, 5), atol=1e-6)

@@ -1,6 +1,5 @@
 """Dropout: one mask a sample, the same at all times, another with every key; the identity in inference."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,9 +43,9 @@ def test_two_layers_drop_different_inputs():
 
 
 def test_inference_passes_everything_and_back(model):
-    fixed = eqx.nn.inference_mode(model)
+    fixed = bs.inference_mode(model)
     np.testing.assert_array_equal(bs.run(fixed, XS).out, XS)
-    again = eqx.nn.inference_mode(fixed, value=False)
+    again = bs.inference_mode(fixed, value=False)
     np.testing.assert_array_equal(bs.run(again, XS).out, bs.run(model, XS).out)
 
 

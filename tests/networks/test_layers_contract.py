@@ -177,6 +177,14 @@ def test_float64_is_kept(case, x64):
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} <= {jnp.dtype("float64"), jnp.dtype("int32")}
 
 
+def test_a_layer_crosses_plain_jit_and_grad(case):
+    layer, xs = built(case), inputs(case)
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(layer))
+    state = layer.init_state(BATCH, KEY, jnp.float32)
+    run = lambda layer, xs: layer.unroll(state, xs, DT, Stream.of(KEY, 0))[1]
+    close(jax.jit(run)(layer, xs), run(layer, xs))
+
+
 def test_linear_is_a_product_and_draws_within_its_bound():
     layer = built(Case(bs.Linear(4, 3, bias=True), (4,)))
     x = inputs(CASES["Linear"])

@@ -120,7 +120,7 @@ def test_a_layer_that_needs_all_steps_is_named(x):
     assert bs.run(model, x).out.shape == (STEPS, BATCH, 3)
     with pytest.raises(ValueError, match="`remat`, `truncate`: layer 1 needs all steps at once"):
         bs.run(model, x, remat=5)
-    assert bs.run(eqx.nn.inference_mode(model), x, remat=5).out.shape == (STEPS, BATCH, 3)
+    assert bs.run(bs.inference_mode(model), x, remat=5).out.shape == (STEPS, BATCH, 3)
 
 
 def test_segments_are_the_gradients_affair():

@@ -1,6 +1,5 @@
 """`fit`: it learns, on both containers, changes only what trains, compiles once a shape, and says what is wrong."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -132,7 +131,7 @@ def test_layers_that_differ_for_inference_are_evaluated_so_and_their_statistics_
     )  # fmt: skip
     (batch,) = DATA.batches(40)
     trained, history, _ = train(model, [batch], valid=[batch], epochs=2)
-    frozen = eqx.nn.inference_mode(trained)
+    frozen = bs.inference_mode(trained)
     out = bs.run(frozen, batch[0]).out
     assert history["valid_loss"][-1] == pytest.approx(float(bs.losses.ce_sum(out, batch[1])), rel=1e-5)
     assert not np.array_equal(trained["1"].mean, model["1"].mean)

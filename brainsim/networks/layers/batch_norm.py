@@ -25,7 +25,7 @@ class BatchNorm(Layer):
     """Normalise each channel (the first axis after time and batch) over all else.
 
     Training needs all steps at once, so `step` is refused; the running averages travel in the state, and
-    `bs.absorb(model, state)` puts them into the model. `eqx.nn.inference_mode(model)` makes the layer a fixed affine
+    `bs.absorb(model, state)` puts them into the model. `bs.inference_mode(model)` makes the layer a fixed affine
     map. Steps after the end of a sequence (`run(..., lengths=)`) are not counted.
 
     Args:
@@ -33,7 +33,7 @@ class BatchNorm(Layer):
         v_th: Threshold of the neurons that follow (mV).
         momentum: Weight of the present batch in the running averages, in [0, 1].
         eps: Added to the variance (mV^2).
-        inference: Whether to use the running averages; set by `eqx.nn.inference_mode(model)`.
+        inference: Whether to use the running averages; set by `bs.inference_mode(model)`.
         weight: Factor, (channels,); set by `build`.
         bias: Offset (mV), (channels,); set by `build`.
         mean: Running mean, (channels,); set by `build`, no parameter that trains.
@@ -45,7 +45,7 @@ class BatchNorm(Layer):
     v_th: Any = eqx.field(static=True, default=1.0, kw_only=True)
     momentum: float = eqx.field(static=True, default=0.1, kw_only=True)
     eps: float = eqx.field(static=True, default=1e-5, kw_only=True)
-    inference: bool = eqx.field(default=False, kw_only=True)
+    inference: bool = eqx.field(static=True, default=False, kw_only=True)
     weight: Any = eqx.field(default=None, kw_only=True)
     bias: Any = eqx.field(default=None, kw_only=True)
     mean: Any = eqx.field(default=None, kw_only=True)
@@ -100,7 +100,7 @@ class BatchNorm(Layer):
         if not self.inference:
             raise ValueError(
                 "`inference`: BatchNorm averages over all steps while it trains, got one step: "
-                "`eqx.nn.inference_mode(model)`."
+                "`bs.inference_mode(model)`."
             )
         return state, self._normalised(x, self.mean, self.var)
 

@@ -18,19 +18,19 @@ from .base import Layer, Watched
 
 
 class Dropout(Layer):
-    """Silence inputs at random while training; the identity under `eqx.nn.inference_mode`.
+    """Silence inputs at random while training; the identity under `bs.inference_mode`.
 
     The mask is drawn by `init_state`: every run without a `state` draws its own from its `key` (`fit` gives each step
     another), and a run that goes on from a state keeps its mask.
 
     Args:
         p: Probability of an input to be dropped, in [0, 1).
-        inference: Whether to pass everything; set by `eqx.nn.inference_mode(model)`.
+        inference: Whether to pass everything; set by `bs.inference_mode(model)`.
     """
 
     p: float = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True, default=(), kw_only=True)
-    inference: bool = eqx.field(default=False, kw_only=True)
+    inference: bool = eqx.field(static=True, default=False, kw_only=True)
 
     def __post_init__(self):
         _checks.within("p", self.p, low=0.0)

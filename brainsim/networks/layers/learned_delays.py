@@ -32,7 +32,7 @@ class Delays(eqx.Module):
     Attributes:
         delay: Delay of every synapse (ms), (n_in, n_out), in [shortest dt, max_delay].
         sigma: Width of the kernel (ms), `()`; it does not train by default. "dt" until built.
-        inference: Whether the kernel is as narrow as it can be; `equinox.nn.inference_mode` sets it.
+        inference: Whether the kernel is as narrow as it can be; `bs.inference_mode` sets it.
         max_delay: Longest delay (ms); until built None for the longest that is drawn.
         shortest: Shortest delay in steps: 0, or 1 on a cycle.
         max_steps: Longest delay in steps; set by `build`.
@@ -41,7 +41,7 @@ class Delays(eqx.Module):
 
     delay: Any
     sigma: Any = "dt"
-    inference: bool = False
+    inference: bool = eqx.field(static=True, default=False)
     max_delay: Any = eqx.field(static=True, default=None)
     shortest: int = eqx.field(static=True, default=0)
     max_steps: int = eqx.field(static=True, default=0)
