@@ -17,15 +17,17 @@ one number for each trial; `while_loop`s under `vmap`, as in Poisson counts; the
 not change from step to step, such as exp(-dt / tau), is computed before the loop, also where tau is trained.
 
 What does not: operations that mix elements (sort, cumsum, convolution, matrix products but those of event operators),
-float16, arrays without elements. It runs on XLA, and the log of "brainsim" names the operation and the line that wrote
-it; `bs.explain(net)` lists what became of every part. On a GPU or TPU the definition goes to XLA, which fuses there.
+float16, arrays without elements (a matrix without synapses drops out of the loop). It runs on XLA, and the log of
+"brainsim" names the operation and the line that wrote it; `bs.explain(net)` lists what became of every part. On a GPU
+or TPU the definition goes to XLA, which fuses there.
 
 Floating point is IEEE: nothing is reordered, no operation is contracted to a fused multiply-add, except inside the
 vector polynomials. XLA itself does contract, so the two paths differ in the last places. `BRAINSIM_KERNELS=off` turns
 all of this off; `BRAINSIM_CACHE` is the folder that machine code is kept in.
 
     graph     a jaxpr as a flat list of operations        emit*, vector_math    operations as LLVM vectors
-    hoist     what leaves the loop                        kernel                one loop over a domain
+    empty     what changes nothing                        kernel                one loop over a domain
+    hoist     what leaves the loop                        compile, machine      from source to address
     rewrite   operators on bits and in place              compile, machine      from source to address
     schedule  which operations share a kernel             program               what the native handler executes
     layout    where values lie                            plan, stitch, loop    whole loops, loops in parts

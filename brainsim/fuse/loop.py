@@ -17,6 +17,7 @@ from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir, xla
 
 from .. import _native
+from .empty import without_empty_pushes
 from .graph import Graph, Literal, graph_of, read
 from .hoist import Hoisted, hoist
 from .layout import Roles
@@ -114,7 +115,7 @@ class Choice(NamedTuple):
 
 def choose(jaxpr: ClosedJaxpr, n_captured: int, n_carry: int, length: int, **_: Any) -> Choice:
     """The fastest way that a loop can go, from the parameters of `loop_p`."""
-    graph = graph_of(jaxpr)
+    graph = without_empty_pushes(graph_of(jaxpr))
     captured, carry, rows = _parts(graph.inputs, n_captured, n_carry)
     kept = {value for value, out in zip(carry, graph.outputs, strict=False) if out == value}
     graph, hoisted = hoist(graph, {*captured, *kept})

@@ -231,6 +231,27 @@ def test_delays_wait_in_a_ring():
     agree(body, (jnp.zeros(n), jnp.zeros((slots, n)), jnp.int32(3)), jnp.asarray(dyadic(rng, 30, n)))
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_push_without_synapses_changes_nothing(alone):
+    n, slots = 70, 3
+    none, ends = np.zeros(0, np.int32), np.zeros(n + 1, np.int32)
+
+    def body(carry, x):
+        v, g, ring, step = carry
+        v = 0.5 * v + x + g
+        spike = (v >= 1).astype(v.dtype)
+        g = csr_push(g if alone else 0.5 * g + x, jnp.zeros(0), none, ends, spike)
+        ring = delay_ring_push(ring, jnp.float32(0.25), none, ends, none + 1, spike, step)
+        if not alone:
+            arrivals, ring = delay_ring_take(ring, (step + 1) % slots)
+            g = g + arrivals
+        return (jnp.where(spike > 0, 0, v), g, ring, step + 1), (spike, g)
+
+    rng = np.random.default_rng(12)
+    ring = jnp.asarray(dyadic(rng, slots, n))
+    agree(body, (jnp.zeros(n), jnp.ones(n), ring, jnp.int32(0)), jnp.asarray(dyadic(rng, 15, n)))
+
+
 def test_a_step_that_is_native_in_parts(caplog):
     permutation = np.random.default_rng(6).permutation(80).astype(np.int32)
 

@@ -1,6 +1,7 @@
 """`explain` says how every part of a network is computed, and why where it is not native."""
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import brainsim as bs
@@ -40,6 +41,27 @@ def test_what_is_not_native_is_named_with_its_line():
     assert (sorting.way, plain.way) == ("xla", "fused")
     assert sorting.why is not None and "sort at" in sorting.why and "test_explain.py" in sorting.why
     assert found.loop == "native calls in each step" and "S: sort" in str(found)
+
+
+def test_a_projection_without_synapses_leaves_the_rest_native(monkeypatch):
+    cell = bs.LIF(20 * ms, i_bias=1.5 * pA)
+    populations = {name: bs.Population(80, cell, init={"v": bs.Uniform(0 * mV, 1 * mV)}) for name in "AB"}
+    wiring = [
+        bs.Projection("A", "B", bs.EdgeList([], []), 1 * mV),
+        bs.Projection("B", "B", bs.FixedProbability(0.0), bs.Uniform(0 * mV, 1 * mV), delay=2 * ms),
+        bs.Projection("B", "A", bs.FixedProbability(0.2), 0.1 * pA, bs.Exponential(5 * ms), delay=1 * ms),
+    ]
+    net = bs.Network(populations, wiring, dt=0.1, seed=3)
+    assert net["A->B"].n_synapses == net["B->B"].n_synapses == 0 < net["B->A"].n_synapses
+    if _native.WHY_XLA is None:
+        found = bs.explain(net)
+        assert (found.loop, found.why) == ("one native call", ())
+    run = lambda: bs.run(net, steps=300, record=["A.spikes", "B.spikes"])
+    native = run()
+    monkeypatch.setattr(_native, "WHY_XLA", "a test")  # the loop is traced anew in every run, and asks again
+    for name, spikes in run().records.items():
+        np.testing.assert_array_equal(native.records[name], spikes)
+        assert 0 < spikes.mean() < 0.1
 
 
 @kernels
