@@ -71,11 +71,14 @@ def _backward(loss: Loss, params: Any, static: Any, batch: Batch, key: Array) ->
 
 
 def _rows(model: Any, gradient: Any, rates: dict[str, Any], *columns: dict[str, Any]) -> tuple[Part, ...]:
-    """A row for every part of which something is known; layers inside layers come last."""
-    names = model.names if isinstance(model, Sequential) else (*model.populations, *model.projections, "network")
+    """A row for every part of which something is known; of layers that hold others, these have the rows."""
+    if isinstance(model, Sequential):
+        names = tuple(path for path, (layer, _) in model.places.items() if not layer.inside())
+    else:
+        names = (*model.populations, *model.projections, "network")
     norms = {name: _norm(gradient, name) for name in names}
     parts = []
-    for name in dict.fromkeys((*names, *rates)):
+    for name in names:
         figures = [column.get(name) for column in (rates, *columns, norms)]
         parts.append(Part(name, *(None if figure is None else float(figure) for figure in figures)))
     return tuple(part for part in parts if part != Part(part.name))

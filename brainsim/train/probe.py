@@ -8,7 +8,7 @@ tangent of the surrogate-differentiated step; its growth is a finite-time Lyapun
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -18,7 +18,7 @@ from jax.tree_util import Partial
 
 from .. import _streams
 from .._streams import Stream
-from .._types import Array
+from .._types import Array, State
 from ..networks import Network, Sequential
 from ..networks.layers import Layer
 from ..neurons import Neuron, Source, Surrogate
@@ -49,10 +49,10 @@ class Near(Surrogate):
 
 
 def emissions(model: Sequential | Network) -> tuple[str, ...]:
-    """What `probe` needs of a run: the paths of what every layer emits; of a network nothing."""
+    """What `probe` needs of a run: what every layer emits, those inside others too, by path; of a network nothing."""
     if isinstance(model, Network):
         return ()
-    return tuple(f"{name}.{layer.emission}" for name, layer in zip(model.names, model.layers, strict=True))
+    return tuple(f"{path}.{layer.emission}" for path, (layer, _) in model.places.items())
 
 
 def probe(model: Sequential | Network, batch: Batch, records: Mapping[str, Array], key: Array) -> Probed:
@@ -72,19 +72,37 @@ def probe(model: Sequential | Network, batch: Batch, records: Mapping[str, Array
 def _probe_layers(model: Sequential, batch: Batch, records: Mapping[str, Array], key: Array) -> Probed:
     """Each layer of neurons alone, fed with what the one before emits."""
     state, hits, growth = model.init_state(batch.size, key), {}, {}
-    xs = jnp.asarray(batch.x, model.dtype)
-    for index, (name, layer, path) in enumerate(zip(model.names, model.layers, emissions(model), strict=True)):
-        stream, neuron = Stream.of(_streams.fold(key, name), state.step), getattr(layer, "neuron", None)
-        if neuron is not None:
-            near = {}
-            if neuron.emits == "spikes":
-                near[name] = Partial(_layer_step, _patched(layer, lambda it: it.neuron), stream, model.dt)
-            found, growth[name] = _follow(
-                Partial(_layer_step, layer, stream, model.dt), near, state.layers[index], xs, key
-            )
-            hits |= found
-        xs = records[path].reshape(*xs.shape[:2], *model.shapes[index + 1])
+    xs, places = jnp.asarray(batch.x, model.dtype), model.places
+    pairs = zip(places.items(), emissions(model), strict=True)
+    emitted = {name: records[path].reshape(*xs.shape[:2], *shape) for (name, (_, shape)), path in pairs}
+    stream = lambda name: Stream.of(_streams.fold(key, name), state.step)
+    for name, layer, own, words, given in _fed(model.row, state.layers, stream, "", xs, emitted):
+        neuron = getattr(layer, "neuron", None)
+        if neuron is None:
+            continue
+        near = {}
+        if neuron.emits == "spikes":
+            near[name] = Partial(_layer_step, _patched(layer, lambda it: it.neuron), words, model.dt)
+        found, growth[name] = _follow(Partial(_layer_step, layer, words, model.dt), near, own, given, key)
+        hits |= found
     return Probed(hits, growth)
+
+
+def _fed(
+    row: Mapping[str, Layer],
+    states: Sequence[State],
+    stream: Callable[[str], Stream],
+    above: str,
+    xs: Array,
+    emitted: Mapping[str, Array],
+) -> Iterator[tuple[str, Layer, State, Stream, Array]]:
+    """Path, layer, state, stream and input of every layer of a row and of those inside them; `above` ends in "."."""
+    for (name, layer), state in zip(row.items(), states, strict=True):
+        path, own = f"{above}{name}", stream(name)
+        yield path, layer, state, own, xs
+        for inner, below in layer.branches(state):
+            yield from _fed(inner, below, own.fold, f"{path}.", xs, emitted)
+        xs = emitted[path]
 
 
 def _layer_step(layer: Layer, stream: Stream, dt: float, state: Any, x: Any, k: Array) -> tuple[Any, Array]:

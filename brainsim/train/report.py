@@ -33,7 +33,7 @@ class Report:
     """What `diagnose` returns; printing it shows a table and the sentences.
 
     Attributes:
-        parts: Layers; or populations and projections, and "network" for the whole.
+        parts: Layers, those inside others by their paths; or populations and projections, and "network" for the whole.
         loss: Loss of the batch.
         chance: Loss of an output that is 0: what knowing nothing costs.
         steps: Number of steps of the batch.

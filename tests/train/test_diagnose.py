@@ -1,5 +1,6 @@
 """`diagnose` finds planted faults and names them, says nothing of a healthy model, and measures what NumPy measures."""
 
+import dataclasses
 import json
 
 import jax
@@ -110,6 +111,27 @@ def test_a_network_has_rows_for_populations_and_projections(network):
     assert report["E"].rate == pytest.approx(1000 * float(np.mean(record)), rel=1e-5)
     params = {path: info for path, info in network.parameters().items() if path.startswith("E->out")}
     assert params and report["E->out"].gradient > 0 and report["in->E"].rate is None
+
+
+def test_layers_inside_others_have_the_rows_that_they_have_alone():
+    first, last = (RNG.uniform(-scale, 2 * scale, shape) for scale, shape in ((0.2, (10, 20)), (0.002, (20, 3))))
+    chain = bs.layers.Chain(bs.Linear(10, 20, init=first), ("hid", bs.LIF(10 * ms)))
+    last = bs.Linear(20, 3, init=last)
+    block = bs.layers.Residual(last, shortcut=bs.Linear(20, 3, init=0.0))
+    nested = bs.diagnose(bs.Sequential(chain, block, bs.LI(8 * ms), dt=1 * ms), (X, Y))
+    flat = bs.diagnose(bs.Sequential(*chain.row.items(), last, bs.LI(8 * ms), dt=1 * ms), (X, Y))
+    assert [part.name for part in nested.parts] == ["0.0", "0.hid", "1.0", "1.shortcut", "2"]
+    known = lambda part: {name: value for name, value in dataclasses.asdict(part).items() if isinstance(value, float)}
+    for inside, alone in {"0.0": "0", "0.hid": "hid", "1.0": "2", "2": "3"}.items():
+        assert known(nested[inside]) == pytest.approx(known(flat[alone]), rel=1e-5)
+
+
+def test_a_fault_on_the_way_around_is_found():
+    around = bs.layers.Chain(bs.Linear(10, 20), ("far", bs.LIF(10 * ms, v_th=1000)))
+    block = bs.layers.Residual(bs.Linear(10, 20), bs.LIF(10 * ms), shortcut=around)
+    report = bs.diagnose(bs.Sequential(("block", block), dt=1 * ms), (X, Y), loss=bs.losses.ce_count)
+    assert [part.name for part in report.parts] == ["block.0", "block.1", "block.shortcut.0", "block.shortcut.far"]
+    assert any(problem.startswith("block.shortcut.far: 100% of its neurons never spike") for problem in report.problems)
 
 
 @pytest.mark.slow

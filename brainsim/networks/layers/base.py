@@ -83,6 +83,10 @@ class Layer(eqx.Module):
         """Layers inside this one with the shapes of their outputs, by path below it."""
         return {}
 
+    def branches(self, state: State) -> tuple[tuple[dict[str, "Layer"], tuple[State, ...]], ...]:
+        """Rows of layers inside, by name, and their states; the first of each row gets the input of this layer."""
+        return ()
+
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step of `dt` ms: input `([batch], ...)` to the new state and the output of the same step."""
         raise TypeError(f"{type(self).__name__} does not define `step`.")

@@ -70,6 +70,10 @@ class Chain(Layer):
         """The layers with the shapes of their outputs; see `Layer.inside`."""
         return places(self.row, self.shapes)
 
+    def branches(self, state: State) -> tuple[tuple[dict[str, Layer], tuple[State, ...]], ...]:
+        """The layers, one row; see `Layer.branches`."""
+        return ((self.row, state.layers),)
+
     def read(self, state: State, name: str) -> Array:
         """A state of a layer inside, as "0.v"."""
         owner, _, variable = name.partition(".")

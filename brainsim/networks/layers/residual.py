@@ -72,6 +72,10 @@ class Residual(Layer):
         """The layers and the shortcut; see `Layer.inside`."""
         return self.body.inside() | places(self.around, self.body.shapes[-1:] * len(self.around))
 
+    def branches(self, state: State) -> tuple[tuple[dict[str, Layer], tuple[State, ...]], ...]:
+        """The layers and the way around them; see `Layer.branches`."""
+        return (*self.body.branches(state.body), (self.around, state.around))
+
     def read(self, state: State, name: str) -> Array:
         """A state of a layer inside, as "0.v" or "shortcut.v"."""
         owner, _, variable = name.partition(".")
