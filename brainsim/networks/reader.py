@@ -15,7 +15,7 @@ from ..synapses import Connection
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Reads one quantity of a model after a step: `reader(state, emitted) -> ([batch], n)`.
+    """Reads one quantity of a model after a step: `reader(state, emitted) -> ([batch], n)`, or what is kept of it.
 
     Attributes:
         path: The full path, such as `"E.v"`.
@@ -26,6 +26,7 @@ class Reader:
         size: Number of entries of the last axis.
         read: The reading itself.
         graded: Whether spikes may take other values than 0 and 1.
+        keep: What is kept of `(..., n)`, a linear function of what is read; None: all.
     """
 
     path: str
@@ -36,10 +37,15 @@ class Reader:
     size: int
     read: Callable[[State, dict[str, Array]], Array]
     graded: bool = False
+    keep: Callable[[Array], Array] | None = None
 
     def __call__(self, state: State, emitted: dict[str, Array]) -> Array:
         """The quantity after the step."""
-        return self.read(state, emitted)
+        return self.kept(self.read(state, emitted))
+
+    def kept(self, values: Array) -> Array:
+        """What is kept of values that were read, also of many steps."""
+        return values if self.keep is None else self.keep(values)
 
 
 def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Connection], path: str) -> Reader:

@@ -150,7 +150,7 @@ class Sequential(eqx.Module):
         stream, watch = lambda name: self._stream(state, name), dict.fromkeys(_watched(reader) for reader in readers)
         layers, emitted, seen = unroll_all(self.row, state.layers, ys, self.dt, stream, watch, valid)
         later = state.replace(step=state.step + len(xs), layers=layers)
-        return later, emitted, tuple(_flat(self.places[r.owner][1], seen[_watched(r)]) for r in readers)
+        return later, emitted, tuple(r.kept(_flat(self.places[r.owner][1], seen[_watched(r)])) for r in readers)
 
     def absorb(self, state: State) -> "Sequential":
         """The model with what a state has learnt of the data (running statistics) as its own; see `bs.absorb`."""

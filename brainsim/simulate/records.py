@@ -1,5 +1,7 @@
 """Which quantities a run writes down in each step, and which once in a while."""
 
+import dataclasses
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -7,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._types import Array, State
+from ..networks import Reader
 from ..recording import Rate, Spec, Spikes, Trace, expand
 
 
@@ -77,15 +80,16 @@ def make_plan(model: Any, record: Any) -> Plan:
     return Plan(every_step, sampled, tuple(trace.steps(model.dt) for trace in sampled))
 
 
-def reader_of(model: Any, spec: Spec) -> Any:
-    """The model's reader for a spec; a rate reads the spikes."""
-    return model.reader(f"{spec.part}.spikes" if isinstance(spec, Rate) else spec.path)
+def reader_of(model: Any, spec: Spec) -> Reader:
+    """The model's reader for a spec, which keeps what the spec asks for; a rate reads the spikes."""
+    reader = model.reader(f"{spec.part}.spikes" if isinstance(spec, Rate) else spec.path)
+    return dataclasses.replace(reader, keep=functools.partial(chosen, spec))
 
 
 def read(model: Any, spec: Spec, state: State, emitted: dict[str, Array], *, compact: bool = False) -> Array:
     """One record after a step, as `chosen` leaves it; `compact` stores spikes that are 0 or 1 as bool."""
     reader = reader_of(model, spec)
-    values = chosen(spec, reader(state, emitted))
+    values = reader(state, emitted)
     return values != 0 if compact and isinstance(spec, Spikes) and not reader.graded else values
 
 

@@ -12,7 +12,7 @@ from ..networks import Network, Sequential
 from ..recording import Rate, Trace
 from .advance import advance
 from .inputs import known_step, prepare
-from .records import Plan, chosen, make_plan, rates, reader_of
+from .records import Plan, make_plan, rates, reader_of
 from .remat import segments_of, stored_by, stored_by_layers
 
 
@@ -144,7 +144,6 @@ def _run_layers(
     later, (out, reads) = in_segments(part, begin, (xs, valid), len(xs), segments)
     records = {}
     for spec, values in zip(specs, reads, strict=True):
-        values = chosen(spec, values)
         if isinstance(spec, Rate):
             values = rates(values, spec, reader_of(model, spec).size, model.dt)
         elif isinstance(spec, Trace):

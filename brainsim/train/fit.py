@@ -119,7 +119,8 @@ def fit(
 def _objective(
     model: Any, loss: Loss, regularize: Iterable[Regulariser], metrics: tuple[str | Metric, ...]
 ) -> Objective:
-    return Objective(loss, tuple(regularize), named(metrics), spiking(model) if RATE in metrics else ())
+    paths = spiking(model) if RATE in metrics else ()
+    return Objective(loss, tuple(regularize), named(metrics), tuple(path.removesuffix(".spikes") for path in paths))
 
 
 def _start(

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Protocol
 import jax.numpy as jnp
 
 from .._types import Array, State
+from ..recording import Rate
 from ..simulate import run
 from .batches import Batch
-from .losses.regularise import mean_rate
 from .metrics import Metric
 
 Loss = Callable[..., Array]
@@ -53,7 +53,8 @@ class Objective:
         loss: `(out, y, mask) -> scalar`.
         regularize: Penalties on records.
         metrics: `(out, y, mask) -> scalar` by name.
-        rates: Paths of spikes whose mean rates are figures, as "rate/hidden" (Hz).
+        rates: Layers or populations whose mean rates are figures, as "rate/hidden" (Hz). Of their spikes no more is
+            kept than how many there were in each step.
     """
 
     loss: Loss
@@ -61,21 +62,23 @@ class Objective:
     metrics: dict[str, Metric]
     rates: tuple[str, ...] = ()
 
-    @property
-    def record(self) -> tuple[str, ...]:
-        """Paths that the regularisers and rates need."""
-        return tuple(dict.fromkeys((*(path for penalty in self.regularize for path in penalty.record), *self.rates)))
+    def record(self, dt: float) -> tuple[str | Rate, ...]:
+        """What the regularisers and rates need of a run in steps of `dt` ms."""
+        paths = dict.fromkeys(path for penalty in self.regularize for path in penalty.record)
+        rates = (Rate(name, bin=dt) for name in self.rates)
+        return (*paths, *(rate for rate in rates if rate.key not in paths))
 
     def __call__(self, model: Any, batch: Batch, key: Array) -> Outcome:
         """Run the model on a batch; `key` is that of the noise."""
-        out, state, records = run(model, batch.x, key=key, record=self.record, lengths=batch.lengths)
+        out, state, records = run(model, batch.x, key=key, record=self.record(model.dt), lengths=batch.lengths)
         if out is None:
             raise ValueError("`model`: the network has no output to train: give `Network(..., outputs=...)`.")
         value = self.loss(out, batch.y, batch.lengths)
         for penalty in self.regularize:
             value = value + penalty(records, dt=model.dt, lengths=batch.lengths)
         figures = {name: metric(out, batch.y, batch.lengths) for name, metric in self.metrics.items()}
-        for path in self.rates:
-            rate = mean_rate(records[path], dt=model.dt, lengths=batch.lengths)
-            figures[f"rate/{path.removesuffix('.spikes')}"] = jnp.mean(rate)
+        for name in self.rates:
+            rate = records[Rate(name).key]  # 0 after the end of a sequence
+            steps = rate.size if batch.lengths is None else jnp.sum(batch.lengths)
+            figures[f"rate/{name}"] = jnp.sum(rate) / jnp.asarray(steps, rate.dtype)
         return Outcome(value, {"loss": value, **figures}, state)

@@ -19,16 +19,16 @@ def gradient(name, model, loss, x, y, *, regularize=(), trainable=None):
     return jax.jit(call)(params, jnp.asarray(x), jnp.asarray(y))
 
 
-def _call(name, model, loss, regularize=(), trainable=None):
-    objective = Objective(loss, tuple(regularize), {})
+def _call(name, model, loss, regularize=(), trainable=None, rates=()):
+    objective = Objective(loss, tuple(regularize), {}, rates)
     params, static = eqx.partition(model, bs.mask(model, trainable))
     key = jax.random.key(0)
     return (lambda params, x, y: method(name)(objective, params, static, Batch(x, y, None), key)), params
 
 
-def shapes(name, model, loss, x, y) -> set[tuple[int, ...]]:
-    """The shape of every array that the method computes, in whatever loop or call."""
-    call, params = _call(name, model, loss)
+def shapes(name, model, loss, x, y, *, rates=()) -> set[tuple[int, ...]]:
+    """The shape of every array that the method computes, in whatever loop or call; `rates` are reported beside."""
+    call, params = _call(name, model, loss, rates=rates)
     return set(_shapes(jax.make_jaxpr(call)(params, jnp.asarray(x), jnp.asarray(y)).jaxpr))
 
 

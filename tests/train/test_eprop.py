@@ -114,10 +114,19 @@ def test_it_is_autodiff_with_recurrent_spikes_stopped(x64, name):
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-12)
 
 
-def test_without_recurrence_it_is_backpropagation_through_time(x64):
+class Loud:
+    """A penalty on the rate of a layer and on the spikes of two of its neurons."""
+
+    record = ("1.rate", "1.spikes[:2]")
+
+    def __call__(self, records, *, dt, lengths=None):
+        return 1e-4 * jnp.mean(jnp.square(records["1.rate"])) + jnp.mean(records["1.spikes"])
+
+
+@pytest.mark.parametrize("penalty", [bs.losses.rate("1.spikes", 20, 50, weight=1e-3), Loud()], ids=["rate", "own"])
+def test_without_recurrence_it_is_backpropagation_through_time(penalty, x64):
     """Penalties on rates included; and the value is the same."""
     model = network(bs.LIF(8 * ms), recurrent=False)
-    penalty = bs.losses.rate("1.spikes", 20, 50, weight=1e-3)
     (left, a), (right, b) = (gradient(name, model, error, X, Y, regularize=[penalty]) for name in ("eprop", "bptt"))
     assert float(left.value) == pytest.approx(float(right.value), rel=1e-12)
     for index in (0, 2):
@@ -141,7 +150,7 @@ def test_nothing_hidden_is_held_over_time(name):
     )
     x, y = np.zeros((steps, 2, 3), np.float32), np.zeros((steps, 2, 2), np.float32)
     wide = lambda shape: steps in shape and int(np.prod(shape)) > steps * 2 * 3
-    assert not any(map(wide, shapes(name, model, error, x, y)))
+    assert not any(map(wide, shapes(name, model, error, x, y, rates=("1",))))
     assert any(map(wide, shapes("bptt", model, error, x, y)))
 
 

@@ -9,6 +9,7 @@ import dataclasses
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import equinox as eqx
+import jax
 
 from ... import fuse
 from ..._types import Array, State
@@ -107,8 +108,9 @@ class Ruled(Sequential):
 
         @passed.def_bwd
         def _(residuals: Any, ct: Any, perturbed: Any, model: Ruled, state: State, xs: Array, valid: Any) -> Any:
-            _require_spikes(readers, ct[2])
-            layers = rule.pull(Passage(model, state, xs, readers), residuals, ct[1:])
+            lead = xs.shape[: xs.ndim - len(model.input_shape)]
+            reads = _of_spikes(readers, ct[2], lead)
+            layers = rule.pull(Passage(model, state, xs, readers), residuals, (ct[1], reads))
             return only(model, layers=layers)
 
         later, out, reads = passed(self, state, xs, valid)
@@ -129,11 +131,22 @@ def _by_steps(
     return later, {last: out}, reads
 
 
-def _require_spikes(readers: tuple[Reader, ...], cts: tuple[Array | None, ...]) -> None:
-    """Raise where the value depends on a record that is no spikes: a rule has no derivative for it."""
+def _of_spikes(
+    readers: tuple[Reader, ...], cts: tuple[Array | None, ...], lead: tuple[int, ...]
+) -> tuple[Array | None, ...]:
+    """Derivatives with respect to all spikes that were read, `(*lead, n)`, from those with respect to what was kept.
+
+    Raises:
+        ValueError: The value depends on a record that is no spikes: a rule has no derivative for it.
+    """
+    found: list[Array | None] = []
     for reader, ct in zip(readers, cts, strict=True):
         if ct is not None and reader.kind != "spikes":
             raise ValueError(f'`regularize`: "{reader.path}" has a derivative by "bptt" only; others need spikes.')
+        if ct is not None:
+            (ct,) = jax.linear_transpose(reader.kept, jax.ShapeDtypeStruct((*lead, reader.size), ct.dtype))(ct)
+        found.append(ct)
+    return tuple(found)
 
 
 def value_and_grad(
