@@ -46,10 +46,10 @@ def network(net: str, seed: int) -> Sequential:
     return Sequential(*layers, dt=_DT, seed=seed)
 
 
-def spikes(seed: int) -> tuple[jax.Array, jax.Array]:
+def spikes(seed: int, steps: int = STEPS) -> tuple[jax.Array, jax.Array]:
     """Input spikes (time, batch, 700) and classes (batch,)."""
     rng = np.random.default_rng(seed)
-    x = jnp.asarray(rng.random((STEPS, BATCH, INPUTS)) < DENSITY, jnp.result_type(float))
+    x = jnp.asarray(rng.random((steps, BATCH, INPUTS)) < DENSITY, jnp.result_type(float))
     return x, jnp.asarray(rng.integers(0, CLASSES, BATCH))
 
 

@@ -12,12 +12,16 @@ from ..fuse.segments import Segments
 
 _RESIDUALS_PER_STATE = 4
 _LIMIT_BYTES = 2**31
+_MANY_STEPS, _LIMIT_OF_MANY = 500, 2**29
+"""Steps from which recomputation keeps less than a tenth, and the limit for layers of so many."""
 
 
-def segments_of(remat: str | int | None, truncate: int | None, stored: int, steps: int) -> Segments:
+def segments_of(
+    remat: str | int | None, truncate: int | None, stored: int, steps: int, limit: int = _LIMIT_BYTES
+) -> Segments:
     """How to go through steps each of which stores so many bytes for the backward pass.
 
-    `remat="auto"` chooses about sqrt(steps) where all steps together would pass 2 GiB.
+    `remat="auto"` chooses about sqrt(steps) where all steps together would pass the limit, 2 GiB.
 
     Raises:
         ValueError: `remat` is not "auto", None or a number of steps >= 1; or `truncate` is not None or such a number.
@@ -29,7 +33,7 @@ def segments_of(remat: str | int | None, truncate: int | None, stored: int, step
     if remat is None or steps <= 1:
         return Segments()
     if remat == "auto":
-        return Segments(_near_root(steps) if steps * stored > _LIMIT_BYTES else None)
+        return Segments(_near_root(steps) if steps * stored > limit else None)
     return Segments(_steps("remat", remat, '"auto", None'))
 
 
@@ -42,6 +46,11 @@ def stored_by(network_state: State) -> int:
 def stored_by_layers(shapes: Iterable[tuple[int, ...]], batch: int | None, dtype: Any) -> int:
     """About how many bytes a step of layers stores: what each emits, and its gradient."""
     return 2 * (batch or 1) * sum(map(math.prod, shapes)) * jnp.dtype(dtype).itemsize
+
+
+def limit_of_layers(steps: int) -> int:
+    """Bytes that layers may store: 512 MiB where steps are many and recomputation saves most of it, else 2 GiB."""
+    return _LIMIT_OF_MANY if steps >= _MANY_STEPS else _LIMIT_BYTES
 
 
 def _steps(name: str, value: Any, others: str) -> int:

@@ -13,7 +13,7 @@ from ..recording import Rate, Trace
 from .advance import advance
 from .inputs import known_step, prepare
 from .records import Plan, make_plan, rates, reader_of
-from .remat import segments_of, stored_by, stored_by_layers
+from .remat import limit_of_layers, segments_of, stored_by, stored_by_layers
 
 
 class Run(NamedTuple):
@@ -52,8 +52,9 @@ def run(
         key: Key of initial values and noise; by default from the model's seed, or the state's own.
         record: Paths or `Spikes`, `Trace`, `Rate`.
         lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
-        remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take gigabytes,
-            an int is the length of such a segment in steps, None stores all.
+        remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take more than
+            2 GiB, or 512 MiB in 500 or more steps of layers; an int is the length of such a segment in steps, None
+            stores all.
         truncate: Number of steps after which the gradient of the state is cut, for truncated backpropagation through
             time; its segments are recomputed. None: the gradient goes through all steps.
 
@@ -128,7 +129,8 @@ def _run_layers(
     specs = (*plan.every_step, *plan.sampled)
     valid = None if lengths is None or batch is None else valid_steps(lengths, len(xs), batch)
     readers = tuple(reader_of(model, spec) for spec in specs)
-    segments = segments_of(remat, truncate, stored_by_layers(model.shapes[1:], batch, model.dtype), len(xs))
+    stored = stored_by_layers(model.shapes[1:], batch, model.dtype)
+    segments = segments_of(remat, truncate, stored, len(xs), limit_of_layers(len(xs)))
     if segments.length is not None and (path := model.undivided) is not None:
         if remat == "auto" and truncate is None:
             segments = WHOLE

@@ -56,6 +56,15 @@ def test_memory_shrinks(x):
     assert temporary(25) < temporary(None) / 4
 
 
+@pytest.mark.parametrize(("steps", "batch", "recomputed"), [(1000, 400, True), (1000, 100, False), (400, 1000, False)])
+def test_layers_over_many_steps_are_recomputed_earlier(steps, batch, recomputed):
+    """Sums of 200 neurons and their spikes, and as many again for their gradients: 3.2 kB a step and sample."""
+    model = bs.Sequential(bs.Linear(2, 200), bs.LIF(5 * ms), dt=1 * ms)
+    x = jax.ShapeDtypeStruct((steps, batch, 2), jnp.float32)
+    jaxpr = str(jax.make_jaxpr(lambda x: bs.run(model, x).out)(x))
+    assert ("remat" in jaxpr or "checkpoint" in jaxpr) == recomputed
+
+
 def test_noise_and_continuation_do_not_depend_on_segments(x):
     model = bs.Sequential(bs.Linear(INPUTS, 8), bs.layers.Dropout(0.5), bs.LIF(5 * ms), dt=1 * ms)
     whole, parts = (bs.run(model, x, remat=remat, key=jax.random.key(3)).out for remat in (None, 7))
