@@ -29,6 +29,43 @@ def test_every_figure_has_its_row():
         assert f"| `{' '.join(words)}` |" in README
 
 
+def rows_of(header: str) -> list[tuple[str, str]]:
+    """What and command of every row of the table with this header."""
+    table = README.partition(header)[2].partition("\n\n")[0]
+    cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return [(first, last) for first, _, last in cells]
+
+
+def is_told_missing(words: str) -> bool:
+    """Whether a sentence says that the sizes or nets of a command were not measured."""
+    what = [f"{int(n):,}" for n in re.findall(r"--neurons (\d+)", words)] + re.findall(r"--net (\w+)", words)
+    sentences = re.findall(r"[^.;]*not measured[^.;]*", README)
+    return bool(what) and any(all(part in sentence for part in what) for sentence in sentences)
+
+
+def test_every_ratio_has_its_row_or_is_told_missing():
+    """Which peers have a row depends on what is installed; all other rows are known beforehand."""
+    figures, neurons = (runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py")) for name in ("figures", "neurons"))
+    found = rows_of("| what | ratio | `python ...` |")
+    commands = {command for _, command in found}
+    missing = [words for words in figures["RATIOS"] if f"`{words}`" not in commands]
+    assert all(map(is_told_missing, missing)), missing
+    assert commands - {f"`{words}`" for words in figures["RATIOS"]} == {"the rows with C"}
+    of = lambda part: [what for what, command in found if part in command]
+    assert of("neurons.py") == list(neurons["cases"]())
+    assert len(of("scan.py")) == 2 and len(of("rows with C")) == len(figures["SIZES"])
+    for words in figures["RATIOS"]:
+        if "--limit" in words and words not in missing:
+            assert len(of(f"`{words}`")) == 1
+
+
+def test_a_command_that_nobody_mentions_is_not_told_missing():
+    assert is_told_missing("benchmarks/against_peers.py --neurons 40000 --threads 1")
+    assert not is_told_missing("benchmarks/against_peers.py --neurons 5000 --threads 1")
+    assert not is_told_missing("benchmarks/training.py --net ff9 --threads 1")
+    assert not is_told_missing("benchmarks/scan.py --threads 1")
+
+
 def test_pictures_are_there_and_small():
     pictures = [ROOT / name for name in re.findall(r"!\[.*?\]\((.*?)\)", README)]
     assert pictures
