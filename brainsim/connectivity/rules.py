@@ -103,7 +103,20 @@ class FixedProbability(PairRule):
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedOutdegree(PairRule):
+class FixedDegree(PairRule):
+    """Base of the rules by which every neuron of one side has the same number of synapses, `k`."""
+
+    k: int
+    multapses: bool = dataclasses.field(default=True, kw_only=True)
+    can_repeat: ClassVar[bool] = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_count("k", self.k)
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedOutdegree(FixedDegree):
     """Every presynaptic neuron makes exactly `k` synapses, with uniformly drawn targets.
 
     Args:
@@ -111,34 +124,18 @@ class FixedOutdegree(PairRule):
         multapses: Draw with replacement (the default, as in NEST), else without.
     """
 
-    k: int
-    multapses: bool = dataclasses.field(default=True, kw_only=True)
-    can_repeat: ClassVar[bool] = True
-
-    def __post_init__(self):
-        super().__post_init__()
-        _check_count("k", self.k)
-
     def _draw(self, n_pre: int, n_post: int, skip: bool, rng: np.random.Generator) -> CSR:
         return _fixed_degree(self, self.k, n_pre, n_post, skip, rng)
 
 
 @dataclasses.dataclass(frozen=True)
-class FixedIndegree(PairRule):
+class FixedIndegree(FixedDegree):
     """Every postsynaptic neuron receives exactly `k` synapses, from uniformly drawn presynaptic neurons.
 
     Args:
         k: Synapses of each postsynaptic neuron, >= 0.
         multapses: Draw with replacement (the default, as in NEST), else without.
     """
-
-    k: int
-    multapses: bool = dataclasses.field(default=True, kw_only=True)
-    can_repeat: ClassVar[bool] = True
-
-    def __post_init__(self):
-        super().__post_init__()
-        _check_count("k", self.k)
 
     def _draw(self, n_pre: int, n_post: int, skip: bool, rng: np.random.Generator) -> CSR:
         seen_from_post = _fixed_degree(self, self.k, n_post, n_pre, skip, rng)

@@ -18,10 +18,11 @@ from ... import _checks, units
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
-from .base import Layer, Watched
+from .at_once import Masked
+from .base import Watched
 
 
-class BatchNorm(Layer):
+class BatchNorm(Masked):
     """Normalise each channel (the first axis after time and batch) over all else.
 
     Training needs all steps at once, so `step` is refused; the running averages travel in the state, and
@@ -103,12 +104,6 @@ class BatchNorm(Layer):
                 "`bs.inference_mode(model)`."
             )
         return state, self._normalised(x, self.mean, self.var)
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps at once; see `Layer.unroll`."""
-        return self.unroll_masked(state, xs, dt, key, watch)
 
     def unroll_masked(
         self,

@@ -8,34 +8,22 @@ import equinox as eqx
 from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
 from ..._types import Array, State
-from ...neurons import Neuron
-from .base import Layer
+from .neural import Neural
 
 
-class Cell(Layer):
+class Cell(Neural):
     """One neuron for every input.
 
     Args:
         neuron: Neuron model; parameters may be arrays of the input's shape.
     """
 
-    neuron: Neuron
     shape: tuple[int, ...] = eqx.field(static=True, default=())
 
     @property
     def elementwise(self) -> bool:
         """Whether the neuron is `pointwise`."""
         return self.neuron.pointwise
-
-    @property
-    def emission(self) -> str:
-        """What the neuron emits: "spikes" or a state."""
-        return self.neuron.emits
-
-    @property
-    def emission_unit(self) -> str:
-        """Unit of the emitted state, "" for spikes."""
-        return self.neuron.state_units().get(self.emission, "")
 
     def build(
         self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any
@@ -46,10 +34,6 @@ class Cell(Layer):
     def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
         """The neuron's state, leaves `([batch], *shape)`."""
         return self.neuron.init_state(self.shape, batch=batch, key=key, dtype=dtype)
-
-    def state_units(self) -> dict[str, str]:
-        """Unit of every state of the neuron."""
-        return self.neuron.state_units()
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """The neuron's step fed with `x`, a jump (mV) to most; see `Layer.step`."""

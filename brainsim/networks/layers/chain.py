@@ -13,13 +13,14 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
 from ...neurons import Neuron
+from .at_once import Masked
 from .base import Layer, Watched
 from .cell import Cell
 
 Shape = tuple[int, ...]
 
 
-class Chain(Layer):
+class Chain(Masked):
     """Layers and neurons in a row, as one layer of a `Sequential`.
 
     Args:
@@ -88,12 +89,6 @@ class Chain(Layer):
         """One step of all layers, and what each emitted; see `Layer.step_inside`."""
         states, emitted = step_all(self.row, state.layers, x, dt, key.fold)
         return State(layers=states), emitted[self.names[-1]], emitted
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps, layer by layer; see `Layer.unroll`."""
-        return self.unroll_masked(state, xs, dt, key, watch)
 
     def unroll_masked(
         self,

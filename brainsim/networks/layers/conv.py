@@ -20,13 +20,13 @@ from ... import _checks, _streams, values
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
-from .base import Layer, Watched
+from .at_once import Steady
 from .linear import weight_slot
 
 Axes = tuple[int, ...]
 
 
-class Conv(Layer):
+class Conv(Steady):
     """A convolution over the last `rank` axes; use `Conv1d` or `Conv2d`.
 
     Args:
@@ -113,12 +113,6 @@ class Conv(Layer):
         lead = x.shape[: x.ndim - self.rank - 1]
         y = self._convolve(x.reshape(math.prod(lead), *x.shape[len(lead) :]))
         return state, y.reshape(*lead, *y.shape[1:])
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps and samples in one convolution; see `Layer.unroll`."""
-        return *self.step(state, xs, dt, key), {}
 
     def _convolve(self, x: Array) -> Array:
         """Rows `(rows, c_in, *space)` to `(rows, c_out, *space)`."""

@@ -9,10 +9,11 @@ import numpy as np
 from ... import _checks, _streams, values
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
-from .base import Layer, Watched
+from .at_once import Unrolled
+from .base import Watched
 
 
-class Delay(Layer):
+class Delay(Unrolled):
     """Every input later by a whole number of steps; delays do not train.
 
     Args:
@@ -50,11 +51,6 @@ class Delay(Layer):
         """What is under way: `pending ([batch], longest, *shape)`, the oldest first."""
         lead = () if batch is None else (batch,)
         return State(pending=jnp.zeros((*lead, self.longest, *self.shape), dtype))
-
-    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """Take what is due, and keep what came; see `Layer.step`."""
-        state, ys, _ = self.unroll(state, x[None], dt, key)
-        return state, ys[0]
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from ... import _checks
 from ..._streams import Stream
 from ..._types import Array, State
-from .base import Layer, Watched
+from .at_once import Steady
 
 
-class Dropout(Layer):
+class Dropout(Steady):
     """Silence inputs at random while training; the identity under `bs.inference_mode`.
 
     The mask is drawn by `init_state`: every run without a `state` draws its own from its `key` (`fit` gives each step
@@ -55,12 +55,6 @@ class Dropout(Layer):
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """The input times the mask; see `Layer.step`."""
         return state, x if self.inference else x * state.mask
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps at once; see `Layer.unroll`."""
-        return *self.step(state, xs, dt, key), {}
 
     def __repr__(self) -> str:
         return f"Dropout({self.p:g})"

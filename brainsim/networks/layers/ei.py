@@ -22,12 +22,12 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
 from ...operators import event_dense
-from .base import Layer, Watched
+from .at_once import Steady
 
 MODES = ("both", "subtractive", "divisive")
 
 
-class EILayer(Layer):
+class EILayer(Steady):
     """What `EILinear` and `EIConv2d` share: all but how the input reaches both populations.
 
     Attributes:
@@ -129,12 +129,6 @@ class EILayer(Layer):
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """The current of the neurons after the layer; see `Layer.step`."""
         return state, self.inhibited(*self.cross(x))
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps at once; see `Layer.unroll`."""
-        return *self.step(state, xs, dt, key), {}
 
     def inhibited(self, i_ee: Array, i_ie: Array) -> Array:
         """What the interneurons leave of the excitatory current `i_ee (..., outputs)`."""

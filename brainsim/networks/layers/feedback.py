@@ -11,13 +11,12 @@ import jax.numpy as jnp
 
 from ..._paths import ParameterInfo, parameters_of
 from ..._types import Array, State, Value
-from ...neurons import Neuron
 from ...values import Uniform
-from .base import Layer
 from .linear import weight_slot
+from .neural import Neural
 
 
-class Feedback(Layer):
+class Feedback(Neural):
     """Base of the recurrent layers.
 
     Args:
@@ -25,7 +24,6 @@ class Feedback(Layer):
         n: Number of neurons.
     """
 
-    neuron: Neuron
     n: int = eqx.field(static=True)
     weight: Any = eqx.field(default=None, kw_only=True)
 
@@ -39,16 +37,6 @@ class Feedback(Layer):
         """`(n,)`."""
         return (self.n,)
 
-    @property
-    def emission(self) -> str:
-        """What the neuron emits."""
-        return self.neuron.emits
-
-    @property
-    def emission_unit(self) -> str:
-        """Unit of the emitted state, "" for spikes."""
-        return self.neuron.state_units().get(self.emission, "")
-
     def require(self, path: str, shape: tuple[int, ...]) -> None:
         """Raise where the input is not one value for each neuron."""
         if shape != (self.n,):
@@ -59,10 +47,6 @@ class Feedback(Layer):
         lead = () if batch is None else (batch,)
         cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
         return State(cell=cell, pending=jnp.zeros((*lead, self.reach, self.n), dtype))
-
-    def state_units(self) -> dict[str, str]:
-        """Unit of every state of the neuron."""
-        return self.neuron.state_units()
 
     def read(self, state: State, name: str) -> Array:
         """A state of the neuron."""

@@ -7,10 +7,10 @@ import equinox as eqx
 
 from ..._streams import Stream
 from ..._types import Array, State
-from .base import Layer, Watched
+from .at_once import Steady
 
 
-class Flatten(Layer):
+class Flatten(Steady):
     """Put all axes after time and batch into one, in C order.
 
     Args:
@@ -38,12 +38,6 @@ class Flatten(Layer):
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """The same values on one axis; see `Layer.step`."""
         return state, x.reshape(*x.shape[: x.ndim - len(self.shape)], math.prod(self.shape))
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps at once; see `Layer.unroll`."""
-        return *self.step(state, xs, dt, key), {}
 
     def __repr__(self) -> str:
         return f"Flatten({', '.join(map(str, self.shape))})"

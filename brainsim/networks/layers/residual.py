@@ -13,11 +13,12 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
 from ...neurons import Neuron
+from .at_once import Masked
 from .base import Layer, Watched
 from .chain import Chain, Shape, named, places, step_all, unroll_all
 
 
-class Residual(Layer):
+class Residual(Masked):
     """Layers with a way around them.
 
     Args:
@@ -92,12 +93,6 @@ class Residual(Layer):
         body, y, emitted = self.body.step_inside(state.body, x, dt, key)
         around, beside = step_all(self.around, state.around, x, dt, key.fold)
         return State(body=body, around=around), y + beside.get("shortcut", x), emitted | beside
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps, layer by layer; see `Layer.unroll`."""
-        return self.unroll_masked(state, xs, dt, key, watch)
 
     def unroll_masked(
         self,

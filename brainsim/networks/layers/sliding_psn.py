@@ -19,10 +19,11 @@ from ..._streams import Stream
 from ..._types import Array, Context, State
 from ...neurons import Surrogate
 from ...neurons.surrogate import surrogate_of
-from .base import Layer, Watched
+from .at_once import Unrolled
+from .base import Watched
 
 
-class SlidingPSN(Layer):
+class SlidingPSN(Unrolled):
     """A spiking neuron for every input that sees the last `order` inputs through learned weights.
 
     Args:
@@ -56,11 +57,6 @@ class SlidingPSN(Layer):
         """The inputs of the last order - 1 steps, the oldest first: `past ([batch], order - 1, *shape)`."""
         lead = () if batch is None else (batch,)
         return State(past=jnp.zeros((*lead, self.order - 1, *self.shape), dtype))
-
-    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """One step; see `Layer.step`."""
-        state, ys, _ = self.unroll(state, x[None], dt, key)
-        return state, ys[0]
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
