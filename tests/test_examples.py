@@ -108,6 +108,15 @@ def test_delays_are_trained_and_drawn(tmp_path, capsys):
     assert (tmp_path / "delays.png").is_file() and kinds[1] in capsys.readouterr().out
 
 
+def test_event_recordings_are_trained_on_without_those_held_out(tmp_path, data_folder):
+    data_folder("nmnist_small")
+    main = runpy.run_path(str(EXAMPLES / "train_nmnist.py"))["main"]
+    main(["--epochs", "1", "--seeds", "0", "--held-out", "150", "--out", str(tmp_path)])
+    report = json.loads((tmp_path / "train_nmnist.json").read_text())
+    assert (report["train"], report["held-out"]) == (850, 150) and "test" not in report
+    assert report["runs"][0]["accuracy"] > 0.4 and (tmp_path / "training.png").is_file()
+
+
 def test_a_deep_network_of_excitation_and_inhibition_is_trained(tmp_path, data_folder):
     data_folder("fashion_mnist")
     main = runpy.run_path(str(EXAMPLES / "deep_ei.py"))["main"]
