@@ -25,6 +25,7 @@ class ParameterInfo:
         low: Smallest value allowed (inclusive).
         high: Largest value allowed (inclusive).
         trainable: Whether it trains by default.
+        rate: Share of an optimizer's updates that it takes.
     """
 
     where: Callable[[Any], Any]
@@ -33,6 +34,7 @@ class ParameterInfo:
     low: float = -math.inf
     high: float = math.inf
     trainable: bool = False
+    rate: float = 1.0
 
 
 class Model(Protocol):

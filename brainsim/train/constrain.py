@@ -1,7 +1,9 @@
 """What training may not break: signs of weights (Dale's law), positive time constants, bounds of parameters.
 
-    u' = clip(p + u, low, high) - p
+    u' = clip(p + r u, low, high) - p
 
+r is the parameter's rate, 1 but where a layer asks for slower learning. It scales what the optimizer made of the
+gradient, since Adam and its like divide any scale of the gradient itself out again.
 Floating-point p + u' can miss a bound other than 0 by one unit in the last place, so the parameters are clipped once
 more after an update is applied; `fit` does, and `constrain(model)` does it in a loop of one's own.
 Precedent: `optax.keep_params_nonnegative`.
@@ -30,9 +32,10 @@ def constrain(model: _Model, /) -> _Model: ...
 
 
 def constrain(first: Any, model: Any = None, /) -> Any:
-    """Keep every parameter of a model inside its bounds.
+    """Keep every parameter of a model inside its bounds, and slow down those that are to learn slowly.
 
-    `constrain(optimizer, model)` is an optax transformation whose updates never leave the bounds. `constrain(model)` is
+    `constrain(optimizer, model)` is an optax transformation whose updates have the rates of the parameters and never
+    leave the bounds. `constrain(model)` is
     the model itself with its parameters clipped to their bounds.
 
     Args:
@@ -41,15 +44,16 @@ def constrain(first: Any, model: Any = None, /) -> Any:
     """
     if model is None:
         return _clipped(first)
-    return _transformation(optax.with_extra_args_support(first), _bounded(model))
+    changed = [info for info in present(model).values() if _is_bounded(info) or info.rate != 1]
+    return _transformation(optax.with_extra_args_support(first), changed)
 
 
-def _bounded(model: Model) -> list[ParameterInfo]:
-    return [info for info in present(model).values() if math.isfinite(info.low) or math.isfinite(info.high)]
+def _is_bounded(info: ParameterInfo) -> bool:
+    return math.isfinite(info.low) or math.isfinite(info.high)
 
 
 def _clipped(model: Any) -> Any:
-    infos = _bounded(model)
+    infos = [info for info in present(model).values() if _is_bounded(info)]
     if not infos:
         return model
     inside = [jnp.clip(info.where(model), info.low, info.high) for info in infos]
@@ -77,4 +81,4 @@ def _transformation(
 
 
 def _keep(value: jax.Array, update: jax.Array, info: ParameterInfo) -> jax.Array:
-    return jnp.clip(value + update.astype(value.dtype), info.low, info.high) - value
+    return jnp.clip(value + info.rate * update.astype(value.dtype), info.low, info.high) - value

@@ -135,21 +135,36 @@ def test_zeros_of_the_divisor_become_the_smallest_value_of_their_sample():
     np.testing.assert_array_equal(image.reshape(3, 3), [[2, 3, 2], [2, 2, 2], [5, 4, 2]])
 
 
-def test_gradients_are_those_of_the_equation_but_for_the_inhibitory_weight(x64):
-    """Finite differences where every divisor is positive; that of W_EI is divided by the fan-in."""
+def test_gradients_are_those_of_the_equation(x64):
+    """Finite differences, where every divisor is positive."""
     layer = built(bs.EILinear(12, 8), (12,), jnp.float64)
     x = np.random.default_rng(1).random((5, 12))
     ct = np.random.default_rng(2).normal(size=(5, 8))
     value = lambda layer: jnp.sum(ct * layer.step(None, x, 1.0, None)[1])
     gradient = eqx.filter_grad(value)(layer)
-    for name, factor in [("weight_ee", 1), ("weight_ie", 1), ("weight_ei", 12), ("gain_i", 1), ("gain_e", 1)]:
+    for name in ("weight_ee", "weight_ie", "weight_ei", "gain_i", "gain_e"):
         leaf = getattr(layer, name)
         direction = np.random.default_rng(3).normal(size=leaf.shape)
         where = operator.attrgetter(name)
         moved = [eqx.tree_at(where, layer, leaf + h * direction) for h in (1e-6, -1e-6)]
         slope = (reference(moved[0], x) * ct).sum() - (reference(moved[1], x) * ct).sum()
-        got = float((getattr(gradient, name) * direction).sum()) * factor
+        got = float((getattr(gradient, name) * direction).sum())
         assert got == pytest.approx(slope / 2e-6, rel=1e-5), name
+
+
+@pytest.mark.parametrize("optimizer", [optax.sgd(1e-2, momentum=0.9), optax.adam(1e-3)], ids=["sgd", "adam"])
+def test_the_inhibitory_weight_takes_one_fan_in_th_of_any_optimizers_updates(optimizer):
+    model = bs.Sequential(bs.EILinear(48, 32), neuron(), bs.EILinear(32, 4, readout=True), dt=1 * ms, seed=1)
+    x, y = task(16)
+    params, static = eqx.partition(model, bs.mask(model))
+    gradient = eqx.filter_grad(lambda p: bs.losses.ce_sum(bs.run(eqx.combine(p, static), x).out, y))(params)
+    kept = bs.constrain(optimizer, params)
+    with jax.numpy_dtype_promotion("standard"):
+        free, slow = (o.update(gradient, o.init(params), params)[0] for o in (optimizer, kept))
+    for layer, fan_in in (("0", 48), ("2", 32)):
+        np.testing.assert_allclose(slow[layer].weight_ei, free[layer].weight_ei / fan_in, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(slow["0"].bias, free["0"].bias, rtol=1e-6)
+    assert float(jnp.abs(slow["0"].weight_ei).max()) > 0
 
 
 def test_the_neuron_is_the_recurrence_of_the_paper():

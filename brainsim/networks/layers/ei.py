@@ -4,7 +4,9 @@
     y = g_E (I_E - I_sub) / I_div + b
 
 The interneurons answer at once and gradedly. All weights and gains are >= 0 (mV a spike, or without unit), and so must
-x be. The neuron after the layer takes y (mV) as its jump. DeepEISNN, arXiv 2509.23253 (ICLR 2026).
+x be. The neuron after the layer takes y (mV) as its jump. W_EI takes 1/d of an optimizer's updates, d the fan-in
+(E-I Prop): all its entries act on a neuron at once, so that it would outrun the rest. DeepEISNN, arXiv 2509.23253
+(ICLR 2026), which divides the gradient; under SGD that is the same, under Adam it would change nothing.
 """
 
 import math
@@ -132,13 +134,12 @@ class EILayer(Steady):
 
     def inhibited(self, i_ee: Array, i_ie: Array) -> Array:
         """What the interneurons leave of the excitatory current `i_ee (..., outputs)`."""
-        weight = _weakly_learning(self.weight_ei, self.fan_in)
         if self.readout:
-            return i_ee - i_ie @ weight
+            return i_ee - i_ie @ self.weight_ei
         rates = jax.nn.relu(i_ie)
-        left = i_ee if self.mode == "divisive" else i_ee - rates @ weight
+        left = i_ee if self.mode == "divisive" else i_ee - rates @ self.weight_ei
         if self.gain_i is not None:
-            left = left / stabilised((self.gain_i * rates) @ weight, self.sample_axes)
+            left = left / stabilised((self.gain_i * rates) @ self.weight_ei, self.sample_axes)
         return self.gain_e * left + self.bias
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
@@ -155,7 +156,8 @@ class EILayer(Steady):
         for name, (kind, unit, low) in declared.items():
             if getattr(self, name) is not None:
                 leaf = lambda model, name=name: getattr(where(model), name)
-                known[f"{path}.{name}"] = ParameterInfo(leaf, kind, unit, low=low, trainable=True)
+                rate = 1 / self.fan_in if name == "weight_ei" else 1.0
+                known[f"{path}.{name}"] = ParameterInfo(leaf, kind, unit, low=low, trainable=True, rate=rate)
         return known
 
 
@@ -254,14 +256,4 @@ def stabilised(divisor: Array, axes: tuple[int, ...]) -> Array:
     present = divisor > 0
     smallest = jnp.min(jnp.where(present, divisor, jnp.inf), axis=axes, keepdims=True)
     filled = jnp.where(present, divisor, jnp.where(jnp.isfinite(smallest), smallest, 1.0))
-    return _with_gradient_of(filled, divisor)
-
-
-def _with_gradient_of(value: Array, path: Array) -> Array:
-    """Exactly `value`, differentiated as `path`."""
-    return jax.lax.stop_gradient(value) + (path - jax.lax.stop_gradient(path))
-
-
-def _weakly_learning(weight: Array, fan_in: int) -> Array:
-    """The weight, with its gradient divided by `fan_in`: the inhibitory path learns on the scale of the others."""
-    return _with_gradient_of(weight, weight * (1 / fan_in))
+    return jax.lax.stop_gradient(filled) + (divisor - jax.lax.stop_gradient(divisor))
