@@ -1,7 +1,7 @@
 """Deep spiking networks without normalisation: excitation and inhibition in its place, on Fashion-MNIST.
 
     BRAINSIM_DATA=folder python examples/deep_ei.py --out deep_ei
-    BRAINSIM_DATA=folder python examples/deep_ei.py --conv --networks ei batch_norm --out deep_ei_conv
+    BRAINSIM_DATA=folder python examples/deep_ei.py --conv --networks ei --train 60000 --epochs 4 --out deep_ei_conv
 
 The same stack of LIF neurons (tau = 2 steps, soft reset) between layers of three kinds: "ei" (EILinear or EIConv2d with
 E-I Init from the first batch; all weights stay >= 0), "plain" (signed weights, Kaiming, nothing else) and "batch_norm"
@@ -38,27 +38,35 @@ def neuron() -> bs.LIF:
     return bs.LIF.like("spikingjelly", decay_input=False, v_reset=None, detach_reset=True)
 
 
-def weights(kind: str, n_in: int, n_out: int, conv: bool) -> list[Any]:
-    """What stands between two layers of neurons."""
+def weights(kind: str, n_in: int, n_out: int) -> list[Any]:
+    """What stands between two dense layers of neurons."""
     if kind == "ei":
-        return [bs.EIConv2d(n_in, n_out, 3) if conv else bs.EILinear(n_in, n_out, density=0.3)]
-    layer = bs.layers.Conv2d(n_in, n_out, 3) if conv else bs.Linear(n_in, n_out)
-    return [layer, bs.layers.BatchNorm()] if kind == "batch_norm" else [layer]
+        return [bs.EILinear(n_in, n_out, density=0.3)]
+    return [bs.Linear(n_in, n_out), *normalisation(kind)]
+
+
+def kernels(kind: str, c_in: int, c_out: int, kernel: int, stride: int) -> list[Any]:
+    """What stands between two layers of neurons that are images."""
+    if kind == "ei":
+        return [bs.EIConv2d(c_in, c_out, kernel, stride=stride, density=0.3)]
+    return [bs.layers.Conv2d(c_in, c_out, kernel, stride=stride), *normalisation(kind)]
+
+
+def normalisation(kind: str) -> list[Any]:
+    """Of a network with signed weights."""
+    return [bs.layers.BatchNorm()] if kind == "batch_norm" else []
 
 
 def network(kind: str, conv: bool, depth: int, width: int, seed: int) -> bs.Sequential:
-    """784 pixels, `depth` layers of `width` neurons, 10 classes; or 16-P-32-P-64 channels on 28 x 28 pixels."""
+    """784 pixels, `depth` layers of `width` neurons, 10 classes; or 32 x 14 x 14, pooled, 64 x 7 x 7 neurons."""
     if conv:
-        channels, layers, n = (16, 32, 64), [], 1
-        for index, c in enumerate(channels):
-            pool = [bs.layers.AvgPool2d(2)] if index < 2 else []
-            layers += [*weights(kind, n, c, True), neuron(), *pool]
-            n = c
-        layers, last = [*layers, bs.layers.AvgPool2d(7), bs.layers.Flatten()], n
+        first, second = kernels(kind, 1, 32, 5, 2), kernels(kind, 32, 64, 3, 1)
+        layers = [*first, neuron(), bs.layers.AvgPool2d(2), *second, neuron(), bs.layers.Flatten()]
+        last = 64 * 7 * 7
     else:
         sizes = [784] + [width] * depth
         pairs = zip(sizes, sizes[1:], strict=False)
-        layers = [part for pair in pairs for part in (*weights(kind, *pair, False), neuron())]
+        layers = [part for pair in pairs for part in (*weights(kind, *pair), neuron())]
         layers, last = [bs.layers.Flatten(), *layers], width
     readout = bs.EILinear(last, CLASSES, readout=True) if kind == "ei" else bs.Linear(last, CLASSES)
     return bs.Sequential(*layers, readout, dt=1 * ms, seed=seed, input_shape=(1, 28, 28))
@@ -98,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=128, help="neurons a layer (dense)")
     parser.add_argument("--train", type=int, default=10_000, help="training samples, 1,000 to watch included")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("deep_ei"), help="folder for the picture and the figures")
     options = parser.parse_args(argv)
@@ -122,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     for kind, curve in curves.items():
         axes.plot(np.arange(1, len(curve) + 1), 100 * curve, marker="o", label=kind.replace("_", " "))
-    what = "3 convolutions" if options.conv else f"{options.depth} layers of {options.width}"
+    what = "2 convolutions" if options.conv else f"{options.depth} layers of {options.width}"
     axes.set(xlabel="epoch", ylabel="validation accuracy (%)", title=f"Fashion-MNIST, {what}, {len(data):,} samples")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
