@@ -92,7 +92,8 @@ def fit(
         optimizer: An optax optimizer, schedule and clipping included; bounds of the parameters are kept in any case.
         epochs: Number of epochs in all.
         valid: Batches to evaluate after every epoch, as for inference.
-        metrics: "accuracy", "accuracy_max", "accuracy_first_spike", "rate", or functions like a loss.
+        metrics: "accuracy", "accuracy_max", "accuracy_softmax", "accuracy_first_spike", "rate", or functions like a
+            loss.
         regularize: Penalties on records, such as `losses.rate("1.spikes", 2*Hz, 50*Hz)`.
         trainable: Paths of the parameters that train; None: weights, biases of layers, and what the model's parts name.
         gradient: Way to the gradient: "bptt", "eprop", "eventprop" or "ottt", a file of `train` each.

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from .. import _checks
@@ -28,6 +29,11 @@ def accuracy_max(out: Array, y: Array, mask: Array | None = None) -> Array:
     return jnp.mean(_hits(highest(out, mask), y), dtype=out.dtype)
 
 
+def accuracy_softmax(out: Array, y: Array, mask: Array | None = None) -> Array:
+    """Fraction of samples whose class has the largest sum of softmax(out_t); goes with `losses.ce_softmax`."""
+    return jnp.mean(_hits(summed(jax.nn.softmax(out), mask), y), dtype=out.dtype)
+
+
 def accuracy_first_spike(out: Array, y: Array, mask: Array | None = None) -> Array:
     """Fraction of samples whose class spikes first (of equals the lowest class); goes with `losses.first_spike`."""
     return jnp.mean(_hits(-first_spike_times(out, mask), y), dtype=out.dtype)
@@ -40,6 +46,7 @@ def _hits(scores: Array, y: Array) -> Array:
 _BY_NAME: dict[str, Metric] = {
     "accuracy": accuracy,
     "accuracy_max": accuracy_max,
+    "accuracy_softmax": accuracy_softmax,
     "accuracy_first_spike": accuracy_first_spike,
 }
 

@@ -43,6 +43,8 @@ def test_cross_entropies_are_those_of_numpy():
     with_end = [OUT[:n, i] for i, n in enumerate(LENGTHS)]
     summed, highest = np.stack([x.sum(0) for x in with_end]), np.stack([x.max(0) for x in with_end])
     assert losses.ce_sum(OUT, Y, LENGTHS) == pytest.approx(numpy_cross_entropy(summed, Y), rel=1e-5)
+    mean = summed / LENGTHS[:, None]
+    assert losses.ce_mean(OUT, Y, LENGTHS) == pytest.approx(numpy_cross_entropy(mean, Y), rel=1e-5)
     assert losses.ce_max(OUT, Y, LENGTHS) == pytest.approx(numpy_cross_entropy(highest, Y), rel=1e-5)
 
 
@@ -136,8 +138,9 @@ def test_a_population_stands_for_its_class():
 
 
 ALL = [
-    losses.ce_sum, losses.ce_max, losses.ce_rate, losses.ce_softmax, losses.mse, losses.mse_count, losses.mse_membrane,
-    losses.van_rossum, losses.first_spike, losses.mse_first_spike, metrics.accuracy, metrics.accuracy_first_spike,
+    losses.ce_sum, losses.ce_mean, losses.ce_max, losses.ce_rate, losses.ce_softmax, losses.mse, losses.mse_count,
+    losses.mse_membrane, losses.van_rossum, losses.first_spike, losses.mse_first_spike,
+    metrics.accuracy, metrics.accuracy_softmax, metrics.accuracy_first_spike,
 ]  # fmt: skip
 
 
@@ -216,6 +219,14 @@ def test_accuracy_counts_hits():
     wrong = OUT.sum(0).argmax(1)
     wrong[0] = (wrong[0] + 1) % 3
     assert metrics.accuracy(OUT, wrong) == 0.75
+
+
+def test_votes_have_one_weight_however_large_the_output():
+    out = np.zeros((6, 1, 3), np.float32)
+    out[:, 0, 1], out[0, 0, 0] = 2, 50
+    assert metrics.accuracy(out, np.array([0])) == 1
+    assert metrics.accuracy_softmax(out, np.array([1])) == 1
+    assert metrics.accuracy_softmax(out, np.array([0]), np.array([1])) == 1
 
 
 def test_what_is_refused():

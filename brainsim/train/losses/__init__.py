@@ -6,6 +6,7 @@ and 1 (time, batch); the rest is padding and changes nothing. Options are fixed 
 
 from .cross_entropies import ce_count as ce_count
 from .cross_entropies import ce_max as ce_max
+from .cross_entropies import ce_mean as ce_mean
 from .cross_entropies import ce_rate as ce_rate
 from .cross_entropies import ce_softmax as ce_softmax
 from .cross_entropies import ce_sum as ce_sum

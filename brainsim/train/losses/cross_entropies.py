@@ -1,6 +1,7 @@
 """Losses of a class: cross entropy of scores that summarise an output over time, means over the batch.
 
     ce_sum:      softmax(sum_t out)              summed membrane of a readout
+    ce_mean:     softmax(mean_t out)             mean membrane, the same for short and long samples
     ce_count:    softmax(sum_t s)                spike counts of output neurons
     ce_max:      softmax(max_t out)              highest membrane
     ce_rate:     softmax(s_t) in every step      mean of the cross entropies over time
@@ -26,6 +27,14 @@ def ce_sum(out: Array, y: Array, mask: Array | None = None) -> Array:
         mask: Steps that count.
     """
     return cross_entropy(summed(out, mask), y)
+
+
+def ce_mean(out: Array, y: Array, mask: Array | None = None) -> Array:
+    """Cross entropy of the output averaged over the steps of each sample; arguments as in `ce_sum`.
+
+    Its logits, unlike those of `ce_sum`, do not grow with the number of steps.
+    """
+    return cross_entropy(summed(out, mask) / number_of_steps(out, mask), y)
 
 
 def ce_count(out: Array, y: Array, mask: Array | None = None) -> Array:
