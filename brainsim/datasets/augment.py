@@ -1,13 +1,16 @@
-"""Augmented batches of event recordings: shifts along the channels, and blends of two samples of one class.
+"""Augmented batches of event recordings: shifts along the channels, blends of two samples of one class, other tempos.
 
-    shift:  x'[k, c] = x[k, c - d],     d ~ U{-channels, ..., channels}, one for each sample
-    blend:  x' = B(x_i, p) + B(x_j shifted onto the centre of x_i, 1 - p),    B keeps each spike with that probability
+    shift:    x'[k, c] = x[k, c - d],     d ~ U{-channels, ..., channels}, one for each sample
+    blend:    x' = B(x_i, p) + B(x_j shifted onto the centre of x_i, 1 - p),    B keeps each spike with that probability
+    stretch:  an event at t goes to f t,  log f ~ U(-limit, limit), one for each sample
 
-Counts (time, batch, ..., channels); what leaves the frame is lost. Both are of the recipe for spoken digits of Nowotny,
-Turner and Knight, Neuromorph. Comput. Eng. 5 (2025) 014001, where a blend is centred in time and channel.
+Counts (time, batch, ..., channels); what leaves the frame is lost. Shift and blend are of the recipe for spoken digits
+of Nowotny, Turner and Knight, Neuromorph. Comput. Eng. 5 (2025) 014001, where a blend is centred in time and channel;
+another tempo is the speed perturbation of Ko et al., Interspeech 2015.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -100,6 +103,34 @@ class Blend:
     def _of(self, one: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         steps, channels = np.round(centre(one) - centre(other)).astype(int)
         return thinned(one, self.p, rng) + thinned(moved(other, steps, channels), 1 - self.p, rng)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """Speak every sample faster or slower by a random factor.
+
+    An event of frame k is taken at a random time within it.
+
+    Args:
+        limit: Largest logarithm of the factor, in either direction: 0.1 for up to 10 %.
+    """
+
+    limit: float = 0.1
+
+    def __post_init__(self):
+        _checks.within("limit", self.limit, low=0.0)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch stretched: x holds whole counts (time, batch, ...), lengths become as much longer or shorter."""
+        x, y, *lengths = batch
+        factor = np.exp(rng.uniform(-self.limit, self.limit, x.shape[1]))
+        frame, sample = math.prod(x.shape[1:]), math.prod(x.shape[2:])
+        flat = np.flatnonzero(x)
+        k, place = np.divmod(np.repeat(flat, x.reshape(-1)[flat].astype(np.int64)), frame)
+        late = np.floor((k + rng.random(len(k))) * factor[place // sample]).astype(np.int64)
+        flat = (late * frame + place)[late < len(x)]
+        stretched = np.bincount(flat, minlength=x.size).astype(x.dtype).reshape(x.shape)
+        return stretched, y, *(np.clip(np.ceil(n * factor), 1, len(x)).astype(n.dtype) for n in lengths)
 
 
 def moved(x: np.ndarray, steps: int, channels: int) -> np.ndarray:

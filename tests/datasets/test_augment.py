@@ -67,6 +67,30 @@ def test_the_share_and_the_weight_of_a_blend():
         assert lengths[i] == (last if augment.changed(X, x)[i] else 12)
 
 
+def test_a_stretch_changes_the_tempo_and_nothing_else():
+    x = np.zeros((60, 64, 2, 5), np.float32)
+    x[10], x[20] = 3, 1  # 40 events a sample, three of four in frame 10
+    stretched, y, lengths = augment.Stretch(0.4)((x, np.arange(64), np.full(64, 21)), np.random.default_rng(0))
+    np.testing.assert_array_equal(y, np.arange(64))
+    np.testing.assert_array_equal(stretched.sum(0), x.sum(0))
+    middle = np.einsum("k,kbpc->b", np.arange(60) + 0.5, stretched) / 40
+    factor = middle / 13
+    assert stretched.dtype == x.dtype and factor.min() < 0.75 and factor.max() > 1.35
+    assert np.all(np.exp(-0.4) - 0.04 < factor) and np.all(factor < np.exp(0.4) + 0.04)
+    np.testing.assert_allclose(lengths, 21 * factor, atol=1.7)
+    assert np.all(augment.ends(stretched) <= lengths)
+    same, _, ends = augment.Stretch(0)((X, Y, LENGTHS), np.random.default_rng(0))
+    np.testing.assert_array_equal(same, X)
+    np.testing.assert_array_equal(ends, LENGTHS)
+
+
+def test_what_is_stretched_out_of_the_frame_is_lost():
+    x = np.zeros((10, 200, 1), np.float32)
+    x[9] = 1
+    stretched, _, lengths = augment.Stretch(0.3)((x, np.zeros(200), np.full(200, 10)), np.random.default_rng(0))
+    assert 0 < stretched.sum() < 200 and not stretched[:6].any() and lengths.max() == 10
+
+
 def test_batches_repeat_and_differ_between_epochs():
     loader = recordings().batches(4, key=0)
     augmented = augment.Augmented(loader, augment.Shift(4), augment.Blend(), seed=3)
@@ -84,3 +108,5 @@ def test_what_is_refused():
         augment.Shift(-1)
     with pytest.raises(ValueError, match="`p` must be <= 1"):
         augment.Blend(p=1.5)
+    with pytest.raises(ValueError, match="`limit` must be >= 0"):
+        augment.Stretch(-0.1)
