@@ -140,13 +140,13 @@ def spoken(tmp_path):
                 file.create_dataset(f"spikes/{name}", (24,), kind)
                 for index, row in enumerate(rows):
                     file[f"spikes/{name}"][index] = row
-            file["labels"] = y
+            file["labels"], file["extra/speaker"] = y, np.arange(24) // 2 % 3
     return runpy.run_path(str(EXAMPLES / "train_shd.py")), tmp_path
 
 
 def test_spoken_digits_are_read_as_frames(spoken):
     example, folder = spoken
-    data = example["recordings"](folder, "train", 10.0, 200.0)
+    data, _ = example["recordings"](folder, "train", 10.0, 200.0)
     x, y, lengths = data.batch(np.arange(24))
     assert x.shape == (20, 24, 140) and set(y) == {0, 1} and lengths.max() <= 20
     with h5py.File(folder / "shd_train.h5") as file:
@@ -157,15 +157,50 @@ def test_spoken_digits_are_read_as_frames(spoken):
     np.testing.assert_array_equal(x[:, 5], expected)
 
 
+def pieces(data):
+    """The events of every recording."""
+    return np.split(data.t_us, data.offsets[1:-1])
+
+
+def test_no_spoken_digit_is_on_both_sides(spoken):
+    example, folder = spoken
+    for kind, sides in (("takes", [(22, 2)]), ("speakers", [(16, 8)] * 3), ("official", [(24, 24)])):
+        found = list(example["parts"](kind, folder, 10.0, 200.0))
+        assert [(len(train), len(held)) for _, train, held in found] == sides
+        for _, train, held in found:
+            assert not {times.tobytes() for times in pieces(train)} & {times.tobytes() for times in pieces(held)}
+    names = [name for name, *_ in example["parts"]("speakers", folder, 10.0, 200.0)]
+    assert names == ["speaker 0", "speaker 1", "speaker 2"]
+
+
+def test_takes_of_the_free_spoken_digits_are_held_out(spoken, tmp_path):
+    example, names = spoken[0], np.array(["george", "theo"])
+    digits, speakers, takes = (part.ravel() for part in np.meshgrid([0, 1], [0, 1], np.arange(5, 50), indexing="ij"))
+    count = len(takes)
+    events = {"t": np.arange(2 * count, dtype=np.uint16), "unit": np.full(2 * count, 7, np.uint8)}
+    known = {"labels": digits, "speaker": speakers, "take": takes, "speaker_names": names}
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    np.savez(folder / "fsdd_cochlea140_train.npz", offsets=np.arange(count + 1) * 2, **events, **known)
+    ((name, train, held),) = example["parts"]("takes", folder, 10.0, 200.0)
+    expected = np.flatnonzero((takes >= 5) & (takes < 15))
+    assert name == "takes" and (len(train), len(held)) == (140, 40)
+    np.testing.assert_array_equal(held.t_us[::2], expected * 2 * 125 // 2)
+    np.testing.assert_array_equal(held.y, digits[expected])
+    found = [(name, len(train), len(held)) for name, train, held in example["parts"]("speakers", folder, 10.0, 200.0)]
+    assert found == [("speaker george", 90, 90), ("speaker theo", 90, 90)]
+
+
 @pytest.mark.slow
 def test_spoken_digits_are_learned_and_drawn(spoken, capsys):
     example, folder = spoken
     out = folder / "out"
-    example["main"](["--root", str(folder), "--epochs", "40", "--hidden", "32", "--out", str(out)])
+    example["main"](["--root", str(folder), "--epochs", "40", "--hidden", "32", "--seeds", "0", "1", "--out", str(out)])
     figures = json.loads((out / "train_shd.json").read_text())
-    assert figures["data"] == "SHD" and figures["test_accuracy"] > 0.9
-    assert (out / "training.png").is_file() and (out / "figures.csv").read_text().count("\n") == 41
-    assert "test accuracy" in capsys.readouterr().out
+    assert figures["data"] == "SHD" and figures["mean"] > 0.9 and [run["seed"] for run in figures["runs"]] == [0, 1]
+    assert (out / "test_1" / "training.png").is_file()
+    assert (out / "test_0" / "figures.csv").read_text().count("\n") == 41
+    assert "over 2 networks" in capsys.readouterr().out
 
 
 def test_yin_yang_is_learned_by_spike_times_and_drawn(tmp_path, capsys):
