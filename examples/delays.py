@@ -117,7 +117,7 @@ def train(kind: str, epochs: int, per_epoch: int, seed: int) -> tuple[bs.Sequent
         epochs=epochs,
         trainable=trainable,
     )
-    narrowest = eqx.nn.inference_mode(model)
+    narrowest = bs.inference_mode(model)
     right = [np.asarray(bs.run(narrowest, x).out.sum(0)).argmax(-1) == y for x, y in held_out("test")]
     return model, history["valid_accuracy"], float(np.mean(right))
 
