@@ -39,6 +39,7 @@ RATIOS = [
     "benchmarks/training.py --net ff256 --threads 1",
     "benchmarks/training.py --net rec256 --threads 1",
     "benchmarks/training.py --net ff1024 --threads 1 --rounds 5",
+    "benchmarks/memory.py --threads 1",
 ]
 """Arguments of `python` for runs that measure two or more ways in turns."""
 
@@ -89,6 +90,10 @@ def compared(result: dict) -> Iterator[tuple[str, str]]:
             times = f"{row['step_ms']:.3g} ms, at a hidden rate of {fired} a step"
             what = f"training step, {given['net']}: {row['name']}"
             yield what, times if name == "brainsim" else f"{row['over_brainsim']:.1f} times brainsim's time ({times})"
+        elif result["workload"] == "memory":
+            part = f"{row['memory_of_scan']:.2f} times the scan by hand"
+            figures = f"{row['temporary_mb']:.0f} MB, {part}; {row['step_ms']:.0f} ms"
+            yield f"memory of a gradient through {given['steps']:,} steps, ff256: {name}", figures
         elif result["workload"] == "neurons":
             figures = f"{row['fused_ns']:.2g} ns a neuron and step; XLA {row['xla_ns']:.2g} ns"
             yield name, f"{figures}, {row['xla_over_fused']:.1f}x{by_hand(row, 'ns')}"
