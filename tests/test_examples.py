@@ -4,12 +4,14 @@ import json
 import runpy
 from pathlib import Path
 
+import equinox as eqx
 import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import brainsim as bs
 from brainsim._native import WHY_XLA
 from brainsim._streams import Stream
 from brainsim._types import Drive
@@ -177,7 +179,7 @@ def test_takes_of_the_free_spoken_digits_are_held_out(spoken, tmp_path):
     example, names = spoken[0], np.array(["george", "theo"])
     digits, speakers, takes = (part.ravel() for part in np.meshgrid([0, 1], [0, 1], np.arange(5, 50), indexing="ij"))
     count = len(takes)
-    events = {"t": np.arange(2 * count, dtype=np.uint16), "unit": np.full(2 * count, 7, np.uint8)}
+    events = {"t": np.arange(2 * count, dtype=np.uint16), "unit": np.tile(np.uint8([7, 57]), count)}
     known = {"labels": digits, "speaker": speakers, "take": takes, "speaker_names": names}
     folder = tmp_path / "digits"
     folder.mkdir()
@@ -185,10 +187,28 @@ def test_takes_of_the_free_spoken_digits_are_held_out(spoken, tmp_path):
     ((name, train, held),) = example["parts"]("takes", folder, 10.0, 200.0)
     expected = np.flatnonzero((takes >= 5) & (takes < 15))
     assert name == "takes" and (len(train), len(held)) == (140, 40)
-    np.testing.assert_array_equal(held.t_us[::2], expected * 2 * 125 // 2)
+    np.testing.assert_array_equal(held.t_us, (expected * 2 + 1) * 125 // 2)  # channel 7 hears nothing
+    assert held.shape == (100,) and set(held.address.ravel()) == {17}
     np.testing.assert_array_equal(held.y, digits[expected])
     found = [(name, len(train), len(held)) for name, train, held in example["parts"]("speakers", folder, 10.0, 200.0)]
     assert found == [("speaker george", 90, 90), ("speaker theo", 90, 90)]
+
+
+def test_the_published_network_has_the_published_size(spoken):
+    example, _ = spoken
+    model = example["network"](example["PUBLISHED"], 140, 20, 0)
+    assert sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, bs.mask(model)))) == 450_020
+
+
+@pytest.mark.slow
+def test_the_published_recipe_trains(spoken, capsys):
+    example, folder = spoken
+    sizes = ["--epochs", "2", "--hidden", "8", "--out", str(folder / "out")]
+    example["main"](["--root", str(folder), "--full", "--split", "takes", *sizes])
+    figures = json.loads((folder / "out" / "train_shd.json").read_text())
+    history = figures["runs"][0]["history"]
+    assert figures["epochs"] == 2 and {"accuracy_softmax", "valid_accuracy_softmax"} < set(history["epochs"][0])
+    assert "over 1 networks" in capsys.readouterr().out
 
 
 @pytest.mark.slow
