@@ -21,6 +21,7 @@ TARGETS = (
     "bs_csr_push_v1",
     "bs_csr_pull_v1",
     "bs_csr_outer_v1",
+    "bs_procedural_push_v1",
     "bs_delay_ring_take_v1",
     "bs_delay_ring_put_v1",
     "bs_event_dense_v1",

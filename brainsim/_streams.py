@@ -79,19 +79,14 @@ class Stream(NamedTuple):
             draw: Number of the draw; different numbers are independent within a step.
             dtype: float32 or float64.
         """
-        return _unit(*self._words(shape, draw), dtype)
+        return unit(*self._words(shape, draw), dtype)
 
     def normal(self, shape: tuple[int, ...], *, draw: int | jax.Array = 0, dtype: Any = jnp.float32) -> jax.Array:
         """Standard normal, by Box and Muller from both words: sqrt(-2 log u1) cos(2 pi u2).
 
         The tails end at 5.77 standard deviations in float32 (two-sided probability 8e-9) and at 6.66 in float64.
         """
-        first, second = self._words(shape, draw)
-        double = jnp.dtype(dtype) == jnp.float64
-        u1 = first.astype(dtype) * 2.0**-32 + 2.0**-33 if double else _unit(first, second, dtype)
-        turn = second.astype(jnp.int32).astype(dtype) * 2.0**-32  # angle / 2 pi, in [-1/2, 1/2]
-        cosine = _exact.sine(2.0 * math.pi * (0.25 - jnp.abs(turn)), terms=11 if double else 6)
-        return _exact.times(jnp.sqrt(-2.0 * _exact.log(u1)), cosine)
+        return gaussian(*self._words(shape, draw), dtype)
 
     def poisson(
         self, mean: jax.Array | float, shape: tuple[int, ...], *, draw: int | jax.Array = 0, dtype: Any = jnp.float32
@@ -147,11 +142,21 @@ def threefry(key0: jax.Array, key1: jax.Array, x0: jax.Array, x1: jax.Array) -> 
     return x0, x1
 
 
-def _unit(first: jax.Array, second: jax.Array, dtype: Any) -> jax.Array:
+def unit(first: jax.Array, second: jax.Array, dtype: Any) -> jax.Array:
+    """A uniform number in the open interval (0, 1) of two random words; see `Stream.uniform`."""
     if jnp.dtype(dtype) == jnp.float64:
         high, low = (first >> 6).astype(dtype), (second >> 6).astype(dtype)
         return high * 2.0**-26 + (low * 2.0**-52 + 2.0**-53)
     return (first >> 9).astype(jnp.int32).astype(jnp.float32) * 2.0**-23 + 2.0**-24
+
+
+def gaussian(first: jax.Array, second: jax.Array, dtype: Any) -> jax.Array:
+    """A standard normal number of two random words; see `Stream.normal`."""
+    double = jnp.dtype(dtype) == jnp.float64
+    u1 = first.astype(dtype) * 2.0**-32 + 2.0**-33 if double else unit(first, second, dtype)
+    turn = second.astype(jnp.int32).astype(dtype) * 2.0**-32  # angle / 2 pi, in [-1/2, 1/2]
+    cosine = _exact.sine(2.0 * math.pi * (0.25 - jnp.abs(turn)), terms=11 if double else 6)
+    return _exact.times(jnp.sqrt(-2.0 * _exact.log(u1)), cosine)
 
 
 def _poisson(words: tuple[jax.Array, jax.Array], mean: jax.Array, index: jax.Array) -> jax.Array:
@@ -161,7 +166,7 @@ def _poisson(words: tuple[jax.Array, jax.Array], mean: jax.Array, index: jax.Arr
 
     def add(carry):
         part, total = carry
-        drawn = _unit(*threefry(words[0], words[1], part.astype(jnp.uint32), index), mean.dtype)
+        drawn = unit(*threefry(words[0], words[1], part.astype(jnp.uint32), index), mean.dtype)
         return part + 1, total + _invert_poisson(share, drawn)
 
     return jax.lax.while_loop(lambda carry: carry[0] < parts, add, (jnp.int32(0), jnp.zeros_like(mean)))[1]

@@ -1,6 +1,8 @@
 // Code words to a Program. Every word is checked as it is read; every operand is followed to its first and last byte.
 #include <algorithm>
+#include <cstring>
 
+#include "procedural.h"
 #include "program.h"
 
 namespace brainsim {
@@ -10,11 +12,18 @@ constexpr int64_t kVersion = 1;
 constexpr int64_t kMaxSize = int64_t(1) << 46;  // of anything that is counted
 constexpr int64_t kHuge = int64_t(1) << 60;     // where products saturate; a sum of a few still fits
 constexpr int64_t kMaxIndex = INT32_MAX;
+constexpr int64_t kMaxTargets = int64_t(1) << 30;  // of a regenerated matrix: a gap and a target fit 32 bits together
 
 int64_t Times(int64_t a, int64_t b) {
   int64_t product;
   if (__builtin_mul_overflow(a, b, &product)) return (a < 0) == (b < 0) ? kHuge : -kHuge;
   return std::clamp(product, -kHuge, kHuge);
+}
+
+float BitsToFloat(int32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 std::string Number(int64_t value) { return std::to_string(value); }
@@ -102,7 +111,7 @@ class Decoder {
     int64_t stage = -1;
     for (int64_t i = 0; i < n_instructions && Good(); ++i) {
       const int64_t length = Next("length of an instruction", 2, std::max<int64_t>(end_ - at_ - 1, 2)), first = at_;
-      const int64_t opcode = Next("opcode", 0, 6), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
+      const int64_t opcode = Next("opcode", 0, 7), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
       if (its_stage > stage) p_.loops.back().stages.emplace_back();
       stage = its_stage;
       Instruction instruction = ReadInstruction(opcode);
@@ -121,7 +130,8 @@ class Decoder {
       case 3: return ReadCount();
       case 4: return ReadSum();
       case 5: return ReadCopy();
-      default: return ReadGather();
+      case 6: return ReadGather();
+      default: return ReadProcedural();
     }
   }
 
@@ -240,14 +250,46 @@ class Decoder {
     p.delays = Fixed("delays", Kind::kFull, 4, 1, p.n_delays, kRead);
     p.step = Fixed("step", Kind::kFull, 4, 1, p.steps, kRead);
     p.bits = Fixed("bits", Kind::kBits, 1, p.rows, p.n_pre, kRead);
-    if (Good() && at_ < end_ && words_[at_] == -1) {
-      p.values = ReadOperand("values");
-    } else {
-      p.values = Fixed("values", Kind::kFull, item, p.rows, p.n_pre, kRead);
-    }
+    p.values = Values(item, p.rows, p.n_pre);
     p.constant = Constant(p.indices) && Constant(p.indptr) && Constant(p.delays);
     p.id = p_.n_pushes++;
     return p;
+  }
+
+  Instruction ReadProcedural() {
+    Procedural p{};
+    p.f64 = Flag("type");
+    p.ring = Flag("ring flag");
+    p.skip = Flag("diagonal flag");
+    p.rows = Size("number of rows");
+    p.groups = Size("number of weight groups");
+    p.steps = Size("number of step numbers");
+    p.n_pre = Next("number of presynaptic neurons", 0, kMaxIndex - 1);
+    p.n_post = Next("number of postsynaptic neurons", 0, kMaxTargets);
+    p.n_slots = Next("number of slots", 1, kMaxIndex - 1);
+    p.delay = Next("delay", 0, p.n_slots);
+    p.degree = Next("degree", -1, kMaxTargets);
+    p.law = Next("law of the weights", 0, int64_t(Law::kNormal));
+    const int64_t bits = Next("bits of the scale", INT32_MIN, INT32_MAX);
+    p.scale = BitsToFloat(int32_t(bits));
+    if (!(p.scale <= 0)) Fail("the scale of the gaps is positive");
+    Divides("groups of weights", p.groups, p.rows);
+    Divides("step numbers", p.steps, p.rows);
+    const int64_t item = p.f64 ? 8 : 4;
+    p.acc = Fixed("acc", Kind::kFull, item, p.rows, Times(p.n_slots, p.n_post), kWrite);
+    p.weight = Fixed("weight", Kind::kFull, item, p.groups, 2, kRead);
+    p.key = Fixed("key", Kind::kFull, 4, 1, 4, kRead);
+    p.step = Fixed("step", Kind::kFull, 4, 1, p.steps, kRead);
+    p.bits = Fixed("bits", Kind::kBits, 1, p.rows, p.n_pre, kRead);
+    p.values = Values(item, p.rows, p.n_pre);
+    p.mean = Regenerated{nullptr, p.n_pre, p.n_post, p.n_slots, p.degree, p.scale, p.delay, Law(p.law), p.skip}.MeanDegree();
+    return p;
+  }
+
+  // What events are worth, or nothing where each is 1.
+  Operand Values(int64_t item, int64_t rows, int64_t n) {
+    if (Good() && at_ < end_ && words_[at_] == -1) return ReadOperand("values");
+    return Fixed("values", Kind::kFull, item, rows, n, kRead);
   }
 
   // An argument that is not aliased does not change during the call.

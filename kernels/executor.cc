@@ -6,6 +6,7 @@
 #include "bits.h"
 #include "gather.h"
 #include "memory.h"
+#include "procedural.h"
 #include "push.h"
 #include "schedule.h"
 #include "table.h"
@@ -81,6 +82,7 @@ class Executor final : public Team::Work {
     for (const Stage& stage : loop.stages) {
       plans_.emplace_back(stage, team_.members());
       for (size_t i = 0; i < stage.size(); ++i) {
+        if (const Procedural* p = std::get_if<Procedural>(&stage[i])) most_ids_ = std::max(most_ids_, p->n_pre);
         const Push* push = std::get_if<Push>(&stage[i]);
         if (!push) continue;
         most_ids_ = std::max(most_ids_, push->n_pre);
@@ -108,14 +110,21 @@ class Executor final : public Team::Work {
     const int64_t least = team_.hired() ? kWorthSharing : std::max(kWorthSharing, kWorthHiring / steps_left);
     if (plan.work >= least || !plan.pushes) return plan.work >= least;
     int64_t work = plan.work;
-    for (const Instruction& instruction : *plan.stage)
-      if (const Push* p = std::get_if<Push>(&instruction)) {
-        if (p->n_pre == 0 || p->rows * p->nnz * kEventWork < least) continue;
-        int64_t events = 0;
-        for (int64_t b = 0; b < p->rows; ++b) events += ActiveTable().count_bits(Bits(*p, b), p->n_pre);
-        work += events * (p->nnz / p->n_pre + 1) * kEventWork;
-      }
+    for (const Instruction& instruction : *plan.stage) {
+      const Push* stored = std::get_if<Push>(&instruction);
+      if (stored && stored->n_pre > 0) work += EventWork(*stored, stored->nnz / stored->n_pre + 1, least);
+      if (const Procedural* p = std::get_if<Procedural>(&instruction)) work += EventWork(*p, p->mean + 1, least);
+    }
     return work >= least;
+  }
+
+  // Units of the events of this step, of which a row makes `degree`; 0 where all rows together do not make `least`.
+  template <class P>
+  int64_t EventWork(const P& p, int64_t degree, int64_t least) const {
+    if (p.rows * p.n_pre * degree * kEventWork < least) return 0;
+    int64_t events = 0;
+    for (int64_t b = 0; b < p.rows; ++b) events += ActiveTable().count_bits(At<const uint8_t>(p.bits, b), p.n_pre);
+    return events * degree * kEventWork;
   }
 
   void RunBlocks(const Instruction& instruction, const Cut& cut, int64_t index, int64_t first, int64_t last, int64_t member) {
@@ -126,6 +135,11 @@ class Executor final : public Team::Work {
       }
       return;
     }
+    if (const auto* p = std::get_if<Procedural>(&instruction)) {
+      for (int64_t block = first; block < last; ++block)
+        p->f64 ? ProceduralBlock<double>(*p, cut, block, member) : ProceduralBlock<float>(*p, cut, block, member);
+      return;
+    }
     cut.Each(first, last, [&](const Part& part) { std::visit([&](const auto& i) { RunPart(i, part); }, instruction); });
   }
 
@@ -133,8 +147,6 @@ class Executor final : public Team::Work {
   T* At(const Operand& o, int64_t row = 0) const {
     return reinterpret_cast<T*>(buffers_[size_t(o.buffer)] + o.shift + t_ * o.stride + row * o.row_stride);
   }
-
-  const uint8_t* Bits(const Push& p, int64_t row) const { return At<const uint8_t>(p.bits, row); }
 
   void RunPart(const KernelCall& k, const Part& part) const {
     const void* in[kMaxOperands];
@@ -148,9 +160,9 @@ class Executor final : public Team::Work {
   }
 
   // The rows of a matrix that have an event; what was listed last in this stage is listed once.
-  template <class T>
-  Events<T> List(const Push& p, int64_t row, Desk* desk) const {
-    const uint8_t* bits = Bits(p, row);
+  template <class T, class P>
+  Events<T> List(const P& p, int64_t row, Desk* desk) const {
+    const uint8_t* bits = At<const uint8_t>(p.bits, row);
     if (desk->listed != bits || desk->listed_at != stage_number_) {
       desk->n_ids = ActiveTable().list_bits(bits, p.n_pre, desk->ids.data());
       desk->listed = bits;
@@ -177,6 +189,16 @@ class Executor final : public Team::Work {
     return {};
   }
 
+  template <class T>
+  void ProceduralBlock(const Procedural& p, const Cut& cut, int64_t block, int64_t member) {
+    const Regenerated m{At<const uint32_t>(p.key), p.n_pre, p.n_post, p.n_slots, p.degree, p.scale, p.delay, Law(p.law), p.skip};
+    for (int64_t b = cut.RowBegin(block); b < cut.RowEnd(block); ++b) {
+      const int64_t step = Modulo(At<const int32_t>(p.step)[b / (p.rows / p.steps)], p.n_slots);
+      ActiveTable().of<T>().procedural_push(m, At<const T>(p.weight, b / (p.rows / p.groups)), List<T>(p, b, &desks_[size_t(member)]), step,
+                                            cut.Begin(block), cut.End(block), At<T>(p.acc, b));
+    }
+  }
+
   static int64_t Modulo(int64_t step, int64_t n) {
     if (step >= 0 && step < n) return step;
     const int64_t rest = step % n;
@@ -184,6 +206,7 @@ class Executor final : public Team::Work {
   }
 
   void RunPart(const Push&, const Part&) const {}
+  void RunPart(const Procedural&, const Part&) const {}
 
   void RunPart(const Take& t, const Part& part) const {
     const size_t bytes = size_t((part.end - part.begin) * t.item);

@@ -46,6 +46,16 @@ struct Push {
   int64_t id;     // running number of this instruction among the program's pushes
 };
 
+// acc (rows, n_slots, n_post) += the events of bits (rows, n_pre) through a matrix that is drawn again at every event.
+struct Procedural {
+  bool f64, ring, skip;
+  int64_t rows, groups, steps;  // members of the batch; distinct weights; distinct step numbers
+  int64_t n_pre, n_post, n_slots, delay, degree, law;
+  float scale;
+  int64_t mean;  // synapses of a row
+  Operand acc, weight, key, step, bits, values;
+};
+
 // arrivals (rows, n) = ring (rows, n_slots, n) at the slot, which is then cleared.
 struct Take {
   int64_t item, rows, n, n_slots, n_steps;
@@ -78,7 +88,7 @@ struct Gather {
   Operand from, indices, out;
 };
 
-using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather>;
+using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather, Procedural>;
 using Stage = std::vector<Instruction>;  // independent of each other
 
 struct Loop {

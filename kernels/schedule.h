@@ -66,10 +66,17 @@ inline Cut CutPush(const Push& p, int64_t members, int64_t synapses_of_stage) {
   return {p.rows, p.n_post, 1, ranges && !small ? members : 1};
 }
 
+inline Cut CutProcedural(const Procedural& p, int64_t members, int64_t synapses_of_stage) {
+  if (members <= 1) return Whole(p.rows, p.n_post);
+  const bool small = 2 * members * p.n_pre * p.mean <= synapses_of_stage, ranges = p.rows < members && p.n_post >= members * kBitsWord;
+  return {p.rows, p.n_post, 1, ranges && !small ? members : 1};
+}
+
 struct CutInstruction {
   int64_t members, synapses_of_stage;
   Cut operator()(const KernelCall& k) const { return CutElements(k.rows, k.n, members); }
   Cut operator()(const Push& p) const { return CutPush(p, members, synapses_of_stage); }
+  Cut operator()(const Procedural& p) const { return CutProcedural(p, members, synapses_of_stage); }
   Cut operator()(const Take& t) const { return CutElements(t.rows, t.n, members); }
   Cut operator()(const Count& c) const { return CutRows(c.rows, c.n / kBitsWord, members); }
   Cut operator()(const Sum& s) const { return CutRows(s.rows, s.n, members); }
@@ -81,6 +88,7 @@ struct CutInstruction {
 struct KnownWork {
   int64_t operator()(const KernelCall& k) const { return k.rows * k.n * int64_t(k.in.size() + k.out.size()); }
   int64_t operator()(const Push&) const { return 0; }
+  int64_t operator()(const Procedural&) const { return 0; }
   int64_t operator()(const Take& t) const { return t.rows * t.n * 2; }
   int64_t operator()(const Count& c) const { return c.rows * c.n / 16; }
   int64_t operator()(const Sum& s) const { return s.rows * s.n / 2; }
@@ -91,6 +99,7 @@ struct KnownWork {
 struct ProbableWork : KnownWork {
   using KnownWork::operator();
   int64_t operator()(const Push& p) const { return p.rows * p.nnz; }
+  int64_t operator()(const Procedural& p) const { return p.rows * p.n_pre * p.mean; }
 };
 
 struct StagePlan {
@@ -108,8 +117,10 @@ struct StagePlan {
 
   StagePlan(const Stage& s, int64_t members) : stage(&s), queues(size_t(members)), lengths(size_t(members)) {
     int64_t synapses = 0;
-    for (const Instruction& instruction : s)
+    for (const Instruction& instruction : s) {
       if (const Push* p = std::get_if<Push>(&instruction)) synapses += p->nnz;
+      if (const Procedural* p = std::get_if<Procedural>(&instruction)) synapses += p->n_pre * p->mean;
+    }
     pushes = synapses > 0;
     std::vector<int64_t> load(size_t(members), 0);
     for (const Instruction& instruction : s) {

@@ -8,6 +8,7 @@ namespace brainsim {
 
 struct Csr;
 struct Targets;
+struct Regenerated;
 template <class T>
 struct Events;
 
@@ -16,6 +17,7 @@ struct Loops {
   int64_t (*non_zero)(const T*, int64_t, int32_t*);
   T (*sum_row)(const T*, int64_t);
   Fault (*csr_push)(const Csr&, const T*, const Events<T>&, int64_t, const Targets&, T*);
+  void (*procedural_push)(const Regenerated&, const T*, const Events<T>&, int64_t, int64_t, int64_t, T*);
   Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);

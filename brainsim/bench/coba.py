@@ -38,7 +38,14 @@ Counts = np.ndarray
 
 
 def measure(
-    *, neurons: int, duration: float, seed: int, repeats: int, warmup: int, limit: bool = False
+    *,
+    neurons: int,
+    duration: float,
+    seed: int,
+    repeats: int,
+    warmup: int,
+    limit: bool = False,
+    storage: str = "csr",
 ) -> dict[str, Any]:
     """Time runs of `duration` ms, all from the same initial state, recording the population rates only.
 
@@ -48,14 +55,17 @@ def measure(
         seed: Seed of wiring and initial voltages.
         repeats: Timed runs.
         warmup: Runs between the compiling one and the timed ones.
+        storage: "csr", or "procedural": no synapse is stored.
         limit: Whether the network by hand in C runs as well, in turns; then `c_wall_per_bio_s` and `ratio_to_c`.
 
     Returns:
-        A result with `wall_per_bio_s`, `rate_hz_E`, `rate_hz_I`, `synapses`, `build_s` and `synaptic_events_per_s`
-        (spikes times mean out-degree, per wall second).
+        A result with `wall_per_bio_s`, `rate_hz_E`, `rate_hz_I`, `synapses`, `build_s`, `ns_per_neuron_step` and
+        `synaptic_events_per_s` (spikes times mean out-degree, per wall second).
     """
+    if limit and storage != "csr":
+        raise ValueError(f'`storage`: the network in C stores its synapses, got {storage!r} with `limit`.')
     start = time.perf_counter()
-    net = coba(neurons, seed=seed)
+    net = coba(neurons, seed=seed, storage=storage)
     build_s = time.perf_counter() - start
     state = net.init_state()
     calls = {"brainsim": _brainsim(net, state, _checks.steps("duration", duration, net.dt))}
@@ -68,13 +78,14 @@ def measure(
     arguments = {"neurons": neurons, "duration": duration, "seed": seed, "repeats": repeats, "warmup": warmup}
     return result(
         "coba",
-        arguments | ({"limit": True} if limit else {}),
+        arguments | ({"limit": True} if limit else {}) | ({"storage": storage} if storage != "csr" else {}),
         timing,
         checks={f"rate_hz_{name}": check(value, *RATE_HZ) for name, value in hz.items()},
         wall_per_bio_s=timing.median / (duration / 1000),
         rate_hz_E=hz["E"],
         rate_hz_I=hz["I"],
         synaptic_events_per_s=events / timing.median,
+        ns_per_neuron_step=1e9 * timing.median / (neurons * duration / net.dt),
         synapses=sum(connection.n_synapses for connection in net.projections.values()),
         build_s=build_s,
         **(_beside(times, net, duration) if limit else {}),

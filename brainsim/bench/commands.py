@@ -53,6 +53,7 @@ Platform = Annotated[str | None, typer.Option(help='JAX platform, such as "cpu" 
 def coba(
     neurons: Annotated[int, typer.Option(min=100, help="Neurons, 80 % excitatory; 80 synapses each.")] = 4000,
     duration: Annotated[float, typer.Option(min=1.0, help="Biological time (ms).")] = 1000.0,
+    storage: Annotated[str, typer.Option(help="csr or procedural.", callback=_one_of(("csr", "procedural")))] = "csr",
     limit: Annotated[bool, typer.Option("--limit", help="In turns with the same network by hand in C.")] = False,
     threads: Threads = None,
     seed: Seed = 1,
@@ -64,7 +65,7 @@ def coba(
 ) -> None:
     """Conductance-based E-I network of Vogels & Abbott (2005): wall seconds per biological second."""
     arguments = {"neurons": neurons, "duration": duration, "seed": seed, "repeats": repeats, "warmup": warmup}
-    arguments |= {"limit": True} if limit else {}
+    arguments |= ({"limit": True} if limit else {}) | ({"storage": storage} if storage != "csr" else {})
     _measure("coba", arguments, json, threads=threads, precision=precision, platform=platform)
 
 

@@ -208,6 +208,8 @@ class _Layouter:
         full = [self.source(atom) for at, atom in enumerate(node.ins) if not reads_bits(node, at)]
         if node.op == "push":
             return self.push(node, full)
+        if node.op == "procedural":
+            return self.procedural(node, full)
         if node.op == "take":
             ring, slot = (self.step.type_of(atom) for atom in node.ins)
             rows, n = math.prod(ring.shape[:-2]), ring.shape[-1]
@@ -248,6 +250,27 @@ class _Layouter:
         )
         bits = (self.place(node.ins[6], True), Kind.BITS, 1, 0)
         return _Draft(Opcode.PUSH, sizes, [*full[:6], bits, full[6] if len(full) > 6 else None])
+
+    def procedural(self, node: Node, full: list[Any]) -> _Draft:
+        acc, weight, _, steps = (self.step.type_of(atom) for atom in node.ins[:4])
+        rows, ring, pre = node.params["rows"], node.params["is_ring"], node.params["pre"]
+        sizes = (
+            _CODES[np.dtype(acc.dtype)],
+            int(ring),
+            int(rows.skip),
+            math.prod(pre[:-1]),
+            weight.shape[0],
+            steps.size,
+            pre[-1],
+            acc.shape[-1],
+            acc.shape[-2] if ring else 1,
+            node.params["delay"],
+            rows.degree,
+            rows.law_number,
+            int(rows.scale.view(np.int32)),
+        )
+        bits = (self.place(node.ins[4], True), Kind.BITS, 1, 0)
+        return _Draft(Opcode.PROCEDURAL, sizes, [*full[:4], bits, full[4] if len(full) > 4 else None])
 
     def numbered(self, draft: _Draft) -> Instruction:
         first = {"operand": 0, "result": len(self.operands)}

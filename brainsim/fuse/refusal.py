@@ -23,7 +23,7 @@ def refusal(node: Node, type_of: Callable[[Atom], Type], is_invariant: Callable[
     ins, outs = [type_of(atom) for atom in node.ins], [type_of(value) for value in node.outs]
     if any(kind.size == 0 for kind in (*ins, *outs)):
         why = "an empty array"
-    elif node.op in ("csr_push", "delay_ring_take"):
+    elif node.op in ("csr_push", "procedural_push", "delay_ring_take"):
         why = None
     elif node.op in REDUCTIONS:
         why = _reduction(node, ins[0], outs[0])

@@ -1,6 +1,7 @@
 """A loop's body in the terms of the native handler: pointwise operations, and operators that read bits.
 
     csr_push(acc, ..., s)   becomes   push(acc, ..., bits of s != 0),   with s itself where it may be other than 0 or 1
+    procedural_push(...)    likewise  procedural(...)
     sum(s) of a binary s    becomes   count(bits);       any and all become a count and a comparison
 
 An operator that works in place owns what it changes, and every array that leaves a step was made in it: where that is
@@ -17,7 +18,7 @@ from .graph import Atom, Graph, Literal, Node, Type
 from .hoist import IDENTITIES, Hoisted
 from .refusal import REDUCTIONS, refusal
 
-IN_PLACE = {"push": 0, "take": 0}
+IN_PLACE = {"push": 0, "procedural": 0, "take": 0}
 """Operators that change an array, and which of their inputs it is."""
 
 OPERATORS = (*IN_PLACE, "count", "sum", "gather")
@@ -27,7 +28,7 @@ _KEEPS_BINARY = (*IDENTITIES, "select_n", "mul", "convert_element_type", "max", 
 
 def reads_bits(node: Node, at: int) -> bool:
     """Whether an operator reads its input number `at` as bits."""
-    bits = {"push": 6, "count": 0, "gather": 0 if node.params.get("bits") else -1}
+    bits = {"push": 6, "procedural": 4, "count": 0, "gather": 0 if node.params.get("bits") else -1}
     return at == bits.get(node.op, -1)
 
 
@@ -86,7 +87,7 @@ class Rewritten:
         why = refusal(node, self.type_of, lambda atom: isinstance(atom, Literal) or atom in self.hoisted.invariant)
         if why is not None:
             raise Unfusable(why)
-        if node.op == "csr_push":
+        if node.op in ("csr_push", "procedural_push"):
             self._push(node)
         elif node.op == "delay_ring_take":
             self._add(Node("take", node.params, node.ins, node.outs, node.where))
@@ -129,13 +130,13 @@ class Rewritten:
         return bits
 
     def _push(self, node: Node) -> None:
-        acc, weight, indices, indptr, delays, spikes, step = node.ins
+        *before, spikes, step = node.ins
         shape = self.type_of(spikes).shape
         bits = self._as_bits(spikes, math.prod(shape[:-1]))
         values = () if self._is_binary(spikes) else (spikes,)
         params = {**node.params, "pre": shape}
-        ins = (acc, weight, indices, indptr, delays, step, bits, *values)
-        self._add(Node("push", params, ins, node.outs, node.where))
+        op = "push" if node.op == "csr_push" else "procedural"
+        self._add(Node(op, params, (*before, step, bits, *values), node.outs, node.where))
 
     def _reduction(self, node: Node) -> None:
         (source,), (out,) = node.ins, node.outs

@@ -24,7 +24,7 @@ from .population import Population
 SYNAPSES_PER_NEURON = 80
 
 
-def coba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
+def coba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms, storage: str = "csr") -> Network:
     """The conductance-based network, in the form of BrainPy's benchmark (Wang et al., ICLR 2024).
 
     Neurons: tau 20 ms, rest and reset -60 mV, threshold -50 mV, refractory 5 ms, drive 20 pA through 1 GOhm, v(0) ~
@@ -35,14 +35,15 @@ def coba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
         n: Neurons; the first 80 % are the population "E", the rest "I".
         seed: Seed of wiring and initial voltages.
         dt: Step (ms).
+        storage: `"csr"`, or `"procedural"`: synapses are drawn again at every event and take no memory.
     """
     lif = LIF(tau_mem=20 * ms, v_th=-50 * mV, v_reset=-60 * mV, v_rest=-60 * mV, t_ref=5 * ms, i_bias=20 * pA)
     exc = dict(weight=0.6 * nS, synapse=Exponential(5 * ms, e_rev=0 * mV))
     inh = dict(weight=6.7 * nS, synapse=Exponential(10 * ms, e_rev=-80 * mV))
-    return _balanced(n, lif, Normal(-55 * mV, 2 * mV), exc, inh, seed=seed, dt=dt)
+    return _balanced(n, lif, Normal(-55 * mV, 2 * mV), exc, inh, seed=seed, dt=dt, storage=storage)
 
 
-def cuba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
+def cuba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms, storage: str = "csr") -> Network:
     """The current-based network, with the numbers of Brian2's example "CUBA".
 
     Neurons: tau 20 ms, rest -49 mV, reset -60 mV, threshold -50 mV, refractory 5 ms, v(0) uniform from
@@ -52,20 +53,27 @@ def cuba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
         n: Neurons; the first 80 % are the population "E", the rest "I".
         seed: Seed of wiring and initial voltages.
         dt: Step (ms).
+        storage: `"csr"`, or `"procedural"`: synapses are drawn again at every event and take no memory.
     """
     lif = LIF(tau_mem=20 * ms, v_th=-50 * mV, v_reset=-60 * mV, v_rest=-49 * mV, t_ref=5 * ms)
     exc = dict(weight=1.62 * pA, synapse=Exponential(5 * ms), sign=1)
     inh = dict(weight=-9 * pA, synapse=Exponential(10 * ms), sign=-1)
-    return _balanced(n, lif, Uniform(-60 * mV, -50 * mV), exc, inh, seed=seed, dt=dt)
+    return _balanced(n, lif, Uniform(-60 * mV, -50 * mV), exc, inh, seed=seed, dt=dt, storage=storage)
 
 
-def _balanced(n: int, neuron: LIF, v: Value, exc: dict, inh: dict, *, seed: int, dt: Any) -> Network:
+def _balanced(
+    n: int, neuron: LIF, v: Value, exc: dict, inh: dict, *, seed: int, dt: Any, storage: str
+) -> Network:
     _checks.within("n", n, low=5)
     excitatory = 4 * n // 5
     rule = FixedProbability(min(1.0, SYNAPSES_PER_NEURON / n))
     return Network(
         {"E": Population(excitatory, neuron, init={"v": v}), "I": Population(n - excitatory, neuron, init={"v": v})},
-        [Projection(pre, post, rule, **kind) for pre, kind in (("E", exc), ("I", inh)) for post in ("E", "I")],
+        [
+            Projection(pre, post, rule, **kind, storage=storage)
+            for pre, kind in (("E", exc), ("I", inh))
+            for post in ("E", "I")
+        ],
         dt=dt,
         seed=seed,
     )

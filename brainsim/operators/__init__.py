@@ -9,3 +9,7 @@ from .delay_ring import delay_ring_push as delay_ring_push
 from .delay_ring import delay_ring_take as delay_ring_take
 from .event_dense import event_dense as event_dense
 from .event_dense import event_dense_outer as event_dense_outer
+from .procedural import Rows as Rows
+from .procedural import procedural_edges as procedural_edges
+from .procedural import procedural_pull as procedural_pull
+from .procedural import procedural_push as procedural_push

@@ -1,12 +1,9 @@
-"""The primitives behind `csr` and `delay_ring`: the partial derivatives of one trilinear form.
+"""The primitives behind `csr` and `delay_ring`: the partial derivatives of the trilinear form of `_transposes`.
 
-    T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)]        over the synapses k
-
-push is dT/dc (added to an accumulator), pull is dT/ds, outer is dT/dw: each one's transposes are the two others.
+    T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)]        over the synapses k of compressed rows
 """
 
 import math
-from functools import partial
 from typing import Any
 
 import jax
@@ -14,9 +11,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.core import ShapedArray
 from jax.extend.core import Primitive
-from jax.interpreters import ad
 
-from ._register import attach, fold_groups, is_zero, lead, map_size, per_row, struct, unfold, zero_of
+from ._register import per_row, struct
+from ._transposes import Trilinear, Ways
 
 # Shapes: acc and ct (*batch, n_post), with an axis of L slots before the last if `is_ring`; spikes (*batch, n_pre);
 # weight (G, 1 or nnz), delays (1 or nnz,), step (S,), where G and S divide the number of rows, the product of
@@ -203,151 +200,9 @@ def _outer_native(*args: Array, is_ring: bool, is_sorted: bool, groups: int, n_w
     return jax.ffi.ffi_call("bs_csr_outer_v1", shapes, input_output_aliases={4: 1})(*args, is_ring=is_ring)
 
 
-# Derivatives and batching.
-
-
-def _push_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
-    acc, weight, indices, indptr, delays, spikes, step = primals
-    acc_dot, weight_dot, *_, spikes_dot, _ = tangents
-    out = push_p.bind(*primals, **params)
-    dot = ad.instantiate_zeros(acc_dot)
-    if not is_zero(weight_dot):
-        dot = push_p.bind(dot, weight_dot, indices, indptr, delays, spikes, step, **params)
-    if not is_zero(spikes_dot):
-        dot = push_p.bind(dot, weight, indices, indptr, delays, spikes_dot, step, **params)
-    return out, dot
-
-
-def _reader_jvp(primitive: Primitive) -> Any:
-    """The jvp of pull and outer: linear in the first argument and in the cotangent, which they hand on."""
-
-    def rule(primals: Any, tangents: Any, **params: Any) -> Any:
-        first, *between, ct, step = primals
-        first_dot, *_, ct_dot, _ = tangents
-        out, ct = primitive.bind(*primals, **params)
-        out_dot, ct_out_dot = zero_of(out), zero_of(ct)
-        if not is_zero(first_dot):
-            out_dot, _ = primitive.bind(first_dot, *between, ct, step, **params)
-        if not is_zero(ct_dot):
-            term, ct_out_dot = primitive.bind(first, *between, ct_dot, step, **params)
-            out_dot = term if is_zero(out_dot) else out_dot + term
-        return [out, ct], [out_dot, ct_out_dot]
-
-    return rule
-
-
-def _push_transpose(
-    ct: Any, acc: Any, weight: Any, indices: Any, indptr: Any, delays: Any, spikes: Any, step: Any, **params: Any
-) -> list[Any]:
-    grads: list[Any] = [None] * 7
-    if is_zero(ct):
-        return grads
-    if ad.is_undefined_primal(weight):
-        grads[1], ct = _outer_like(weight, spikes, indices, indptr, delays, ct, step, **params)
-    if ad.is_undefined_primal(spikes):
-        grads[5], ct = pull_p.bind(weight, indices, indptr, delays, ct, step, **params)
-    if ad.is_undefined_primal(acc):
-        grads[0] = ct
-    return grads
-
-
-def _outer_like(weight: Any, *args: Any, **params: Any) -> Any:
-    """`outer` with the shape of `weight`, an undefined primal."""
-    groups, n_weights = weight.aval.shape
-    return outer_p.bind(*args, groups=groups, n_weights=n_weights, **params)
-
-
-def _pull_transpose(
-    cts: Any, weight: Any, indices: Any, indptr: Any, delays: Any, ct: Any, step: Any, **params: Any
-) -> list[Any]:
-    grads: list[Any] = [None] * 6
-    spikes, acc = cts
-    if ad.is_undefined_primal(ct):
-        grads[4] = acc
-    if is_zero(spikes):
-        return grads
-    if ad.is_undefined_primal(weight):
-        grads[0], _ = _outer_like(weight, spikes, indices, indptr, delays, ct, step, **params)
-    if ad.is_undefined_primal(ct):
-        acc = ad.instantiate_zeros(acc)
-        grads[4] = push_p.bind(acc, weight, indices, indptr, delays, spikes, step, **params)
-    return grads
-
-
-def _outer_transpose(
-    cts: Any,
-    spikes: Any,
-    indices: Any,
-    indptr: Any,
-    delays: Any,
-    ct: Any,
-    step: Any,
-    *,
-    groups: int,
-    n_weights: int,
-    **params: Any,
-) -> list[Any]:
-    grads: list[Any] = [None] * 6
-    weight, acc = cts
-    if ad.is_undefined_primal(ct):
-        grads[4] = acc
-    if is_zero(weight):
-        return grads
-    if ad.is_undefined_primal(spikes):
-        grads[0], _ = pull_p.bind(weight, indices, indptr, delays, ct, step, **params)
-    if ad.is_undefined_primal(ct):
-        acc = ad.instantiate_zeros(acc)
-        grads[4] = push_p.bind(acc, weight, indices, indptr, delays, spikes, step, **params)
-    return grads
-
-
-def _batch(primitive: Primitive, definition: Any, rows: tuple[int, ...], groups: tuple[int, ...]) -> Any:
-    """Put the mapped axis first in `rows` and `groups`; mapped indices, offsets or delays fall to XLA."""
-
-    def rule(args: Any, dims: Any, **params: Any) -> Any:
-        size = map_size(args, dims)
-        if any(d is not None for i, d in enumerate(dims) if i not in rows + groups):
-            out = jax.vmap(partial(definition, **params), in_axes=dims)(*args)
-            return out, [0] * len(out) if primitive.multiple_results else 0
-        folded = list(args)
-        for i in rows:
-            folded[i] = lead(args[i], dims[i], size)
-        for i in groups:
-            folded[i] = fold_groups(args[i], dims[i], size)
-        if "groups" in params:
-            params["groups"] *= size
-        out = primitive.bind(*folded, **params)
-        if "groups" in params:
-            out[0] = unfold(out[0], size)
-        return out, [0] * len(out) if primitive.multiple_results else 0
-
-    return rule
-
-
-attach(
-    push_p,
-    shape=_push_shape,
-    portable=push_events,
-    native=_push_native,
-    jvp=_push_jvp,
-    transpose=_push_transpose,
-    batch=_batch(push_p, push_definition, rows=(0, 5), groups=(1, 6)),
-)
-attach(
-    pull_p,
-    shape=_pull_shape,
-    portable=pull_definition,
-    native=_pull_native,
-    jvp=_reader_jvp(pull_p),
-    transpose=_pull_transpose,
-    batch=_batch(pull_p, pull_definition, rows=(4,), groups=(0, 5)),
-)
-attach(
-    outer_p,
-    shape=_outer_shape,
-    portable=outer_definition,
-    native=_outer_native,
-    jvp=_reader_jvp(outer_p),
-    transpose=_outer_transpose,
-    batch=_batch(outer_p, outer_definition, rows=(0, 4), groups=(5,)),
+Trilinear(push_p, pull_p, outer_p).attach(
+    3,
+    push=Ways(_push_shape, push_definition, push_events, _push_native),
+    pull=Ways(_pull_shape, pull_definition, pull_definition, _pull_native),
+    outer=Ways(_outer_shape, outer_definition, outer_definition, _outer_native),
 )

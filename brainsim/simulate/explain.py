@@ -87,5 +87,6 @@ def _projections(model: Network, state: State, choice: Choice | None) -> Iterato
         each = (
             0 if connection.indices is None or connection.paired else 4 + 2 * item + item * (connection.weight.ndim > 0)
         )
+        each = 2 * item if connection.regenerated is not None else each
         each += 4 * (connection.delay_steps is not None)
         yield Part(name, way, connection.n_synapses, path.operations, path.bytes, each, path.why)

@@ -9,6 +9,7 @@ that a gradient sees lie between two steps, n <= d / dt < n + 1, and the weight 
     W y(k + 1 - d / dt) := (1 - s) W y(k + 1 - n) + s W y(k - n),      s = d / dt - n
 """
 
+import dataclasses
 import math
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ import numpy as np
 from .._types import Array, Drive, State
 from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense
 from .base import Synapse
+from .regenerated import Regenerated
 
 
 class Edges(NamedTuple):
@@ -47,6 +49,7 @@ class Connection(eqx.Module):
         sign: +1 or -1 where Dale's law is kept, else None.
         max_delay: Longest delay (ms) that training may reach.
         trains_delay: Whether the delay trains by default.
+        regenerated: The matrix by its key, where no synapse is stored; `weight` is then the mean weight.
     """
 
     weight: Array
@@ -67,10 +70,13 @@ class Connection(eqx.Module):
     sign: int | None = eqx.field(static=True)
     max_delay: float = eqx.field(static=True)
     trains_delay: bool = eqx.field(static=True)
+    regenerated: Regenerated | None = None
 
     @property
     def n_synapses(self) -> int:
-        """Number of synapses."""
+        """Number of synapses; the expected one where a Bernoulli rule is not stored."""
+        if self.regenerated is not None:
+            return self.regenerated.n_synapses
         if self.indices is not None:
             return self.indices.size
         return self.n_pre * self.n_post if self.exists is None else int(self.exists.sum())
@@ -86,7 +92,9 @@ class Connection(eqx.Module):
     @property
     def edges(self) -> Edges:
         """Every synapse, in CSR order (row by row where dense), as NumPy arrays `(nnz,)`."""
-        if self.indices is None or self.indptr is None:
+        if self.regenerated is not None:
+            pre, post, weight = self.regenerated.edges(self.weight)
+        elif self.indices is None or self.indptr is None:
             exists = np.ones((self.n_pre, self.n_post), bool) if self.exists is None else np.asarray(self.exists)
             pre, post = np.nonzero(exists)
             weight = np.broadcast_to(np.asarray(self.weight), exists.shape)[pre, post]
@@ -97,6 +105,11 @@ class Connection(eqx.Module):
         return Edges(pre, post, weight, np.broadcast_to(np.asarray(self.delay), pre.shape))
 
     @property
+    def dense(self) -> bool:
+        """Whether the weights are an `(n_pre, n_post)` matrix."""
+        return self.indices is None and self.regenerated is None
+
+    @property
     def immediate(self) -> bool:
         """Whether events act in the step in which they are emitted."""
         return self.max_steps == 0
@@ -104,15 +117,25 @@ class Connection(eqx.Module):
     @property
     def weight_bounds(self) -> tuple[float, float]:
         """Smallest and largest weight that the sign and the synapse allow."""
-        low = 0.0 if self.sign == 1 or self.synapse.weight_low == 0.0 else -math.inf
-        return low, 0.0 if self.sign == -1 else math.inf
+        reach = 0.0 if self.regenerated is None else self.regenerated.reach
+        low = reach if self.sign == 1 or self.synapse.weight_low == 0.0 else -math.inf
+        return low, -reach if self.sign == -1 else math.inf
+
+    def stored(self) -> "Connection":
+        """The same synapses in memory, each with its weight, where they are drawn again at every event."""
+        if self.regenerated is None:
+            return self
+        pre, post, weight = self.regenerated.edges(self.weight)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(pre, minlength=self.n_pre))]).astype(np.int32)
+        changes = dict(indices=jnp.asarray(post), indptr=jnp.asarray(indptr), weight=jnp.asarray(weight))
+        return dataclasses.replace(self, regenerated=None, **changes)
 
     def init_state(self, batch: tuple[int, ...], dtype: Any) -> State:
         """Nothing under way; leaves `(*batch, n_post)` and, for delays of several steps, `ring (*batch, slots, n)`."""
         state = self.synapse.init_state((*batch, self.n_post), dtype)
         if self.max_steps <= 1:
             return state
-        waiting = self.n_post if self.indptr is not None else self.n_pre
+        waiting = self.n_pre if self.dense else self.n_post
         return State(
             **{name: getattr(state, name) for name in state}, ring=jnp.zeros((*batch, self.max_steps, waiting), dtype)
         )
@@ -140,15 +163,21 @@ class Connection(eqx.Module):
         if self.max_steps == 1:
             return self.arrive(later, emitted)
         slot = (step + 1) % self.max_steps
-        if self.indices is None or self.indptr is None:
+        if self.dense:
             ring = jax.lax.dynamic_update_index_in_dim(later.ring, emitted, step % self.max_steps, axis=-2)
             due = jax.lax.dynamic_index_in_dim(ring, slot, axis=-2, keepdims=False)
             return self.arrive(later.replace(ring=ring), due)
-        ring = later.ring
-        for weight, delays in self._pushes():
-            ring = delay_ring_push(ring, weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True)
+        ring = self._enter(later.ring, emitted, step)
         arrivals, ring = delay_ring_take(ring, slot)
         return self.synapse.arrive(later.replace(ring=ring), arrivals)
+
+    def _enter(self, ring: Array, emitted: Array, step: Array) -> Array:
+        """The ring with the events of step k in the slots in which they are due."""
+        if self.regenerated is not None:
+            return self.regenerated.push(ring, self.weight, emitted, self.max_steps, step)
+        for weight, delays in self._pushes():
+            ring = delay_ring_push(ring, weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True)
+        return ring
 
     def _pushes(self) -> list[tuple[Array, Array]]:
         """Weights and their delays in steps; two of each where delays are interpolated."""
@@ -162,6 +191,8 @@ class Connection(eqx.Module):
     def _cross(self, total: Array, emitted: Array) -> Array:
         if self.paired:
             return total + self.weight * emitted
+        if self.regenerated is not None:
+            return self.regenerated.push(total, self.weight, emitted)
         if self.indices is not None and self.indptr is not None:
             return csr_push(total, self.weight, self.indices, self.indptr, emitted, is_sorted=True)
         weight = jnp.broadcast_to(self.weight, (self.n_pre, self.n_post))

@@ -17,6 +17,7 @@ from ..connectivity import CSR, Rule
 from .base import Synapse
 from .connection import Connection
 from .delta import Delta
+from .regenerated import regenerated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Projection:
         max_delay: Longest delay (ms) that training may reach, with `"interpolate"`; None: the longest there is.
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
-        storage: `"csr"` (event-driven sparse rows) or `"dense"` (an `(n_pre, n_post)` matrix, one delay).
+        storage: `"csr"` (event-driven sparse rows), `"dense"` (an `(n_pre, n_post)` matrix, one delay) or `"procedural"`:
+            synapses are drawn again at every event and take no memory (one delay; `FixedProbability`, `AllToAll`,
+            `FixedOutdegree`; the weight is a number, `Uniform` or `Normal`).
         trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
             `"delay"` with `delay_mode="interpolate"`.
     """
@@ -67,7 +70,7 @@ class Projection:
             )
         if self.sign not in (None, 1, -1):
             raise ValueError(f"`sign` of {self.path}: expected +1, -1 or None, got {self.sign!r}.")
-        _checks.choice("storage", self.storage, ("csr", "dense"))
+        _checks.choice("storage", self.storage, ("csr", "dense", "procedural"))
         if isinstance(self.trainable, str):
             object.__setattr__(self, "trainable", (self.trainable,))
         known = ("weight", *(["delay"] if self._interpolates() else []), *self.synapse.params)
@@ -77,8 +80,10 @@ class Projection:
 
     def _interpolates(self) -> bool:
         _checks.choice("delay_mode", self.delay_mode, ("grid", "interpolate"))
-        if self.delay_mode == "interpolate" and self.storage == "dense":
-            raise ValueError(f'`storage` of {self.path}: "dense" keeps delays on the grid; use "csr" to interpolate.')
+        if self.delay_mode == "interpolate" and self.storage != "csr":
+            raise ValueError(
+                f'`storage` of {self.path}: "{self.storage}" keeps delays on the grid; use "csr" to interpolate.'
+            )
         if self.delay_mode == "grid" and self.max_delay is not None:
             raise ValueError(f'`max_delay` of {self.path}: only for `delay_mode="interpolate"`.')
         return self.delay_mode == "interpolate"
@@ -94,6 +99,8 @@ class Projection:
         Raises:
             ValueError: Wrong unit, sign or shape of the weight, or a delay off the grid of dt.
         """
+        if self.storage == "procedural":
+            return self._build_regenerated(n_pre, n_post, dt=dt, seed=seed, dtype=dtype)
         rng = _streams.generator(seed, f"{self.path}.wiring")
         csr = self.rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng)
         timing = self._between_steps(csr, dt, seed, dtype) if self._interpolates() else self._on_grid(csr, dt, seed)
@@ -119,14 +126,44 @@ class Projection:
             **timing,
         )
 
+    def _build_regenerated(self, n_pre: int, n_post: int, *, dt: float, seed: int, dtype: Any) -> Connection:
+        unit, same = self.synapse.weight_unit, self.pre == self.post
+        matrix, mean = regenerated(
+            self.path, self.rule, self._stripped_weight(), unit, n_pre, n_post, same=same, seed=seed
+        )
+        self._check_sign(np.unique([mean - matrix.reach, mean + matrix.reach]), unit)
+        delay = values.strip("delay", dt if isinstance(self.delay, str) else self.delay, "ms")
+        if isinstance(delay, values.Distribution) or callable(delay) or np.ndim(delay) != 0:
+            raise ValueError(f'`delay` of {self.path}: `storage="procedural"` takes one delay for all; use "csr".')
+        steps = _checks.steps(f"delay` of `{self.path}", float(delay), dt)
+        key = _streams.key_of(seed, "synapse")
+        return Connection(
+            weight=jnp.asarray(mean, dtype),
+            synapse=self._synapse().build(self.path, (n_post,), dt=dt, key=key, dtype=dtype),
+            **dict.fromkeys(("indices", "indptr", "exists", "delay_steps", "delays")),
+            pre=self.pre,
+            post=self.post,
+            path=self.path,
+            n_pre=n_pre,
+            n_post=n_post,
+            dt=dt,
+            paired=False,
+            sign=self.sign,
+            trains_delay=False,
+            max_steps=steps,
+            max_delay=steps * dt,
+            regenerated=matrix,
+        )
+
     def _synapse(self) -> Synapse:
         named = [name for name in self.trainable if name not in ("weight", "delay")]
         return dataclasses.replace(self.synapse, trainable=(*self.synapse.trainable, *named))
 
-    def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
-        path, unit = f"{self.path}.weight", self.synapse.weight_unit
+    def _stripped_weight(self) -> Any:
+        """The weight's slot without units."""
+        unit = self.synapse.weight_unit
         try:
-            weight = values.strip("weight", self.weight, unit)
+            return values.strip("weight", self.weight, unit)
         except ValueError as error:
             if not units.is_quantity(self.weight):
                 raise
@@ -136,6 +173,9 @@ class Projection:
             raise ValueError(
                 f"`weight` of {self.path}: {kind} takes {units.describe(unit)}, got {self.weight:~}."
             ) from error
+
+    def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
+        path, unit, weight = f"{self.path}.weight", self.synapse.weight_unit, self._stripped_weight()
         if self.storage == "dense":
             context = Context(path, (csr.n_pre, csr.n_post), dt)
         else:
