@@ -64,6 +64,7 @@ from .train import fit as fit
 from .train import labels as labels
 from .train import losses as losses
 from .train import mask as mask
+from .values import ByDistance as ByDistance
 from .values import LogNormal as LogNormal
 from .values import Normal as Normal
 from .values import Uniform as Uniform

@@ -25,6 +25,7 @@ class Context(NamedTuple):
         dt: Time step in ms.
         pre: Presynaptic neuron of each synapse, or None for a neuron's value.
         post: Postsynaptic neuron of each synapse, or None for a neuron's value.
+        distance: Length of each synapse (um), or None where a population has no positions.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Context(NamedTuple):
     dt: float
     pre: np.ndarray | None = None
     post: np.ndarray | None = None
+    distance: np.ndarray | None = None
 
 
 @jax.tree_util.register_pytree_with_keys_class

@@ -125,6 +125,24 @@ class Uniform(Distribution):
         return jax.random.uniform(key, shape, dtype, self.low, self.high)
 
 
+@dataclasses.dataclass(frozen=True)
+class ByDistance:
+    """A weight or delay that depends on the length of the synapse; both populations need positions.
+
+    Args:
+        function: `f(d)`, distances in um `(nnz,)` to values with the unit of the slot, or bare in its base unit.
+    """
+
+    function: Callable[[np.ndarray], Any]
+
+    def __call__(self, key: Array, context: Context) -> Any:
+        """The value of every synapse."""
+        del key
+        if context.distance is None:
+            raise ValueError(f"`{context.path}`: ByDistance needs the `positions` of both populations.")
+        return self.function(context.distance)
+
+
 def strip(name: str, value: Any, unit: str) -> Any:
     """A value slot with its units taken off; distributions and functions stay what they are."""
     if isinstance(value, Distribution):

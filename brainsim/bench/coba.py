@@ -63,7 +63,7 @@ def measure(
         `synaptic_events_per_s` (spikes times mean out-degree, per wall second).
     """
     if limit and storage != "csr":
-        raise ValueError(f'`storage`: the network in C stores its synapses, got {storage!r} with `limit`.')
+        raise ValueError(f"`storage`: the network in C stores its synapses, got {storage!r} with `limit`.")
     start = time.perf_counter()
     net = coba(neurons, seed=seed, storage=storage)
     build_s = time.perf_counter() - start

@@ -34,6 +34,7 @@ class CSR:
         n_post: Postsynaptic neurons.
         order: (nnz) caller's number of each synapse, where the synapses came from a list: `weight[order]` brings the
             caller's weights into the order of the rows.
+        distance: (nnz) length of each synapse (um), where the neurons have positions and somebody asked.
 
     Raises:
         ValueError: The arrays contradict each other; the message names the array and the position.
@@ -45,6 +46,7 @@ class CSR:
     n_pre: int
     n_post: int
     order: np.ndarray | None = None
+    distance: np.ndarray | None = None
 
     def __post_init__(self):
         indptr, indices = _integers("indptr", self.indptr), _integers("indices", self.indices)
@@ -90,6 +92,19 @@ class CSR:
         """
         data = np.broadcast_to(np.asarray(weight), (self.nnz,)).copy()
         return scipy.sparse.csr_array((data, self.indices.copy(), self.indptr.copy()), shape=(self.n_pre, self.n_post))
+
+    @classmethod
+    def of_pairs(cls, pre: np.ndarray, post: np.ndarray, n_pre: int, n_post: int) -> "CSR":
+        """The wiring of synapses in any order, sorted by (pre, post), equal pairs as they came; `order` says which is
+        which."""
+        by_post = stable_order(post, n_post)
+        order = by_post[stable_order(pre[by_post], n_pre)]
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.bincount(pre, minlength=n_pre))])
+        return cls(indptr, post[order], n_pre, n_post, order=order)
+
+    def without_order(self) -> "CSR":
+        """The same wiring as if a rule had drawn it."""
+        return dataclasses.replace(self, order=None)
 
     def transpose(self) -> "CSR":
         """The wiring seen from the postsynaptic side; its `order` holds each synapse's position in this CSR."""

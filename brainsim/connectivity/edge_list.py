@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from .csr import CSR, check_range, check_synapse_count, stable_order
+from .csr import CSR, check_range, check_synapse_count
 from .rules import Rule
 
 
@@ -63,10 +63,7 @@ class EdgeList(Rule):
             )
         check_range("pre", self.pre, n_pre)
         check_range("post", self.post, n_post)
-        by_post = stable_order(self.post, n_post)
-        order = by_post[stable_order(self.pre[by_post], n_pre)]
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(self.pre, minlength=n_pre))])
-        return CSR(indptr, self.post[order], n_pre, n_post, order=order)
+        return CSR.of_pairs(self.pre, self.post, n_pre, n_post)
 
     @classmethod
     def from_scipy(cls, matrix: Any) -> "EdgeList":

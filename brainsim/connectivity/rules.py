@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import _checks
 from .csr import CSR, check_synapse_count
+from .positions import Positions
 from .sampling import bernoulli_cells, large_subset, multisets, ragged_multisets, subsets
 
 
@@ -45,6 +46,11 @@ class Rule(abc.ABC):
         Raises:
             ValueError: The rule cannot be met with so many neurons, or makes more than 2^31 - 1 synapses.
         """
+
+    def placed(self, pre: Positions | None, post: Positions | None) -> "Rule":
+        """The rule for populations whose neurons are at these positions, if they have any; by default the same."""
+        del pre, post
+        return self
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,7 +145,7 @@ class FixedIndegree(FixedDegree):
 
     def _draw(self, n_pre: int, n_post: int, skip: bool, rng: np.random.Generator) -> CSR:
         seen_from_post = _fixed_degree(self, self.k, n_post, n_pre, skip, rng)
-        return dataclasses.replace(seen_from_post.transpose(), order=None)
+        return seen_from_post.transpose().without_order()
 
 
 @dataclasses.dataclass(frozen=True)

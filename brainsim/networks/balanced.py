@@ -61,9 +61,7 @@ def cuba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms, storage: str = "cs
     return _balanced(n, lif, Uniform(-60 * mV, -50 * mV), exc, inh, seed=seed, dt=dt, storage=storage)
 
 
-def _balanced(
-    n: int, neuron: LIF, v: Value, exc: dict, inh: dict, *, seed: int, dt: Any, storage: str
-) -> Network:
+def _balanced(n: int, neuron: LIF, v: Value, exc: dict, inh: dict, *, seed: int, dt: Any, storage: str) -> Network:
     _checks.within("n", n, low=5)
     excitatory = 4 * n // 5
     rule = FixedProbability(min(1.0, SYNAPSES_PER_NEURON / n))

@@ -92,7 +92,10 @@ class Network(eqx.Module):
         for projection in projections:
             self._check_projection(projection, built)
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
-            built[projection.path] = projection.build(n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype)
+            places = tuple(getattr(populations[name], "positions", None) for name in (projection.pre, projection.post))
+            built[projection.path] = projection.build(
+                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places
+            )
         self.projections = built
         self.order = step_order(self.populations, [(c.pre, c.post) for c in built.values() if c.immediate])
         if outputs is not None:

@@ -11,6 +11,7 @@ from .. import values
 from .._checks import nearest
 from .._streams import Stream
 from .._types import Array, Drive, State, Value
+from ..connectivity import Positions
 from ..neurons import Neuron
 
 
@@ -22,21 +23,34 @@ class Population(eqx.Module):
         neuron: Neuron model; its parameters are value slots, one value or one per neuron.
         init: Initial values by state name, as value slots, such as `{"v": Normal(-55*mV, 2*mV)}`; drawn afresh for
             every state (and batch element).
+        positions: Where the neurons are, for connections, weights and delays that depend on distance; see
+            `connectivity.grid_positions` and `random_positions`.
     """
 
     neuron: Neuron
     init: dict[str, Value]
     size: int = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
+    positions: Positions | None = eqx.field(static=True)
 
     def __init__(
-        self, size: int | tuple[int, ...], neuron: Neuron, *, init: Mapping[str, Value] = MappingProxyType({})
+        self,
+        size: int | tuple[int, ...],
+        neuron: Neuron,
+        *,
+        init: Mapping[str, Value] = MappingProxyType({}),
+        positions: Positions | None = None,
     ):
         given = np.atleast_1d(np.asarray(size))
         if given.size == 0 or given.dtype.kind not in "iu" or given.min() < 0:
             raise ValueError(f"`size`: expected a number of neurons or a shape, got {size!r}.")
         self.shape = tuple(int(n) for n in given)
         self.size = int(np.prod(self.shape))
+        if not isinstance(positions, Positions | None):
+            raise TypeError(f"`positions`: expected Positions, such as grid_positions((20, 20)), got {positions!r}.")
+        if positions is not None and len(positions) != self.size:
+            raise ValueError(f"`positions`: expected those of {self.size} neurons, got {len(positions)}.")
+        self.positions = positions
         if not isinstance(neuron, Neuron):
             raise TypeError(f"`neuron`: expected a neuron such as LIF(20*ms), got {neuron!r}.")
         self.neuron = neuron

@@ -41,21 +41,24 @@ class Trilinear(NamedTuple):
 
     def attach(self, n_matrix: int, push: Ways, pull: Ways, outer: Ways) -> None:
         """Attach all rules; `n_matrix` is the number of arrays that say what the matrix is."""
-        rules = (
-            (self.push, push, self._push_jvp, self._push_transpose, (0, n_matrix + 2), (1, n_matrix + 3)),
-            (self.pull, pull, partial(_reader_jvp, self.pull), self._pull_transpose, (n_matrix + 1,), (0, n_matrix + 2)),
-            (self.outer, outer, partial(_reader_jvp, self.outer), self._outer_transpose, (0, n_matrix + 1), (n_matrix + 2,)),
-        )  # fmt: skip
-        for primitive, ways, jvp, transpose, rows, groups in rules:
-            attach(
-                primitive,
-                shape=ways.shape,
-                portable=ways.portable,
-                native=ways.native,
-                jvp=jvp,
-                transpose=transpose,
-                batch=_batch(primitive, ways.definition, rows, groups),
-            )
+        reader, m = lambda primitive: partial(_reader_jvp, primitive), n_matrix
+        self._attach(self.push, push, self._push_jvp, self._push_transpose, rows=(0, m + 2), groups=(1, m + 3))
+        self._attach(self.pull, pull, reader(self.pull), self._pull_transpose, rows=(m + 1,), groups=(0, m + 2))
+        self._attach(self.outer, outer, reader(self.outer), self._outer_transpose, rows=(0, m + 1), groups=(m + 2,))
+
+    @staticmethod
+    def _attach(
+        primitive: Primitive, ways: Ways, jvp: Rule, transpose: Rule, *, rows: tuple[int, ...], groups: tuple[int, ...]
+    ) -> None:
+        attach(
+            primitive,
+            shape=ways.shape,
+            portable=ways.portable,
+            native=ways.native,
+            jvp=jvp,
+            transpose=transpose,
+            batch=_batch(primitive, ways.definition, rows, groups),
+        )
 
     def _push_jvp(self, primals: Any, tangents: Any, **params: Any) -> Any:
         acc, weight, *matrix, spikes, step = primals

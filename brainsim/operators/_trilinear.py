@@ -1,6 +1,6 @@
 """The primitives behind `csr` and `delay_ring`: the partial derivatives of the trilinear form of `_transposes`.
 
-    T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)]        over the synapses k of compressed rows
+T(w, s, c) = sum_k w_k s[pre(k)] c[(step + d_k) mod L, post(k)]        over the synapses k of compressed rows
 """
 
 import math

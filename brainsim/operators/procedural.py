@@ -221,7 +221,8 @@ def _draw(key: Array, rows: Rows, index: Array, number: Array, last: Array) -> t
         gap = jnp.minimum(wide, 2.0**30).astype(jnp.int32) + 1
         place = jnp.where(last < rows.width, last + jnp.minimum(gap, rows.width - last), rows.width)
         last, exists = place, place < rows.width
-    target = jnp.where(exists, place + (rows.skip & (place >= index)), rows.n_post)
+    past_diagonal = (place >= index).astype(jnp.int32) if rows.skip else 0
+    target = jnp.where(exists, place + past_diagonal, rows.n_post)
     x = jnp.zeros(row.shape, jnp.float32)
     if rows.law == "uniform":
         x = _streams.unit(second, first, jnp.float32) - 0.5

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _checks, _streams, units, values
 from .._types import Array, Context, Value
-from ..connectivity import CSR, Rule
+from ..connectivity import CSR, Positions, Rule
 from .base import Synapse
 from .connection import Connection
 from .delta import Delta
@@ -32,15 +32,16 @@ class Projection:
             an `EdgeList`, in the caller's order, or shape `(n_pre, n_post)` with `storage="dense"`.
         synapse: Kinetics.
         delay: `"dt"` (one step) or a value slot in ms: a multiple of dt; 0 only on edges that close no cycle. Draws of
-            a distribution are put on the grid of dt, at least one step.
+            a distribution and what a function returns (such as `ByDistance`) go to the nearest step, at least one:
+            `net["I->E"].delay` shows what became of them. A function may not return a delay < 0.
         delay_mode: `"grid"`, or `"interpolate"`: a delay may lie between two steps, of which each gets its share of the
             weight, and a gradient sees it; at least dt.
         max_delay: Longest delay (ms) that training may reach, with `"interpolate"`; None: the longest there is.
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
-        storage: `"csr"` (event-driven sparse rows), `"dense"` (an `(n_pre, n_post)` matrix, one delay) or `"procedural"`:
-            synapses are drawn again at every event and take no memory (one delay; `FixedProbability`, `AllToAll`,
-            `FixedOutdegree`; the weight is a number, `Uniform` or `Normal`).
+        storage: `"csr"` (event-driven sparse rows), `"dense"` (an `(n_pre, n_post)` matrix, one delay) or
+            `"procedural"`: synapses are drawn again at every event and take no memory (one delay; `FixedProbability`,
+            `AllToAll` or `FixedOutdegree`; the weight is a number, `Uniform` or `Normal`).
         trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
             `"delay"` with `delay_mode="interpolate"`.
     """
@@ -93,8 +94,17 @@ class Projection:
         """`"pre->post"`, with `#name` where one was given."""
         return f"{self.pre}->{self.post}" + (f"#{self.name}" if self.name else "")
 
-    def build(self, n_pre: int, n_post: int, *, dt: float, seed: int, dtype: Any) -> Connection:
-        """Draw wiring, weights and delays.
+    def build(
+        self,
+        n_pre: int,
+        n_post: int,
+        *,
+        dt: float,
+        seed: int,
+        dtype: Any,
+        positions: tuple[Positions | None, Positions | None] = (None, None),
+    ) -> Connection:
+        """Draw wiring, weights and delays; `positions` are those of pre and post.
 
         Raises:
             ValueError: Wrong unit, sign or shape of the weight, or a delay off the grid of dt.
@@ -102,7 +112,8 @@ class Projection:
         if self.storage == "procedural":
             return self._build_regenerated(n_pre, n_post, dt=dt, seed=seed, dtype=dtype)
         rng = _streams.generator(seed, f"{self.path}.wiring")
-        csr = self.rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng)
+        rule = self.rule.placed(*positions)
+        csr = self._lengths(rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng), positions)
         timing = self._between_steps(csr, dt, seed, dtype) if self._interpolates() else self._on_grid(csr, dt, seed)
         dense = self.storage == "dense"
         exists = _existing(csr, self.path) if dense else None
@@ -155,6 +166,13 @@ class Projection:
             regenerated=matrix,
         )
 
+    def _lengths(self, csr: CSR, positions: tuple[Positions | None, Positions | None]) -> CSR:
+        """The wiring with the length of each synapse, where the neurons have positions and a function may ask."""
+        pre, post = positions
+        if pre is None or post is None or not (callable(self.weight) or callable(self.delay)):
+            return csr
+        return dataclasses.replace(csr, distance=pre.distance(post, csr.pre, csr.indices))
+
     def _synapse(self) -> Synapse:
         named = [name for name in self.trainable if name not in ("weight", "delay")]
         return dataclasses.replace(self.synapse, trainable=(*self.synapse.trainable, *named))
@@ -177,11 +195,13 @@ class Projection:
     def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
         path, unit, weight = f"{self.path}.weight", self.synapse.weight_unit, self._stripped_weight()
         if self.storage == "dense":
+            if isinstance(weight, values.ByDistance):
+                raise ValueError(f'`storage` of {self.path}: ByDistance needs synapses one by one; use "csr".')
             context = Context(path, (csr.n_pre, csr.n_post), dt)
         else:
             weight = self._in_order("weight", weight, csr)
             context = (
-                Context(path, (csr.nnz,), dt, csr.pre, csr.indices)
+                Context(path, (csr.nnz,), dt, csr.pre, csr.indices, csr.distance)
                 if callable(weight)
                 else Context(path, (csr.nnz,), dt)
             )
@@ -239,7 +259,7 @@ class Projection:
     def _between_steps(self, csr: CSR, dt: float, seed: int, dtype: Any) -> dict[str, Any]:
         path = f"{self.path}.delay"
         slot = self._delay_slot(csr, dt)
-        context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices)
+        context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices, csr.distance)
         delay = values.resolve(slot, context, unit="ms", key=_streams.key_of(seed, path), dtype=dtype)
         if isinstance(slot, values.Distribution):
             delay = jnp.maximum(delay, dt)
@@ -255,13 +275,15 @@ class Projection:
         value = self._delay_slot(csr, dt)
         drawn = isinstance(value, values.Distribution) or callable(value)
         if drawn:
-            context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices)
+            context = Context(path, (csr.nnz,), dt, csr.pre, csr.indices, csr.distance)
             value = values.resolve(
                 value, context, unit="ms", key=_streams.key_of(seed, path), dtype=jnp.result_type(float)
             )
         delay = np.asarray(value, np.float64)
         if delay.ndim and self.storage == "dense":
             raise ValueError(f'`delay` of {self.path}: `storage="dense"` takes one delay for all; use "csr".')
+        if callable(self.delay):
+            _checks.within(path, delay, "ms", low=0.0)
         if drawn:
             return np.maximum(np.rint(delay / dt), 1).astype(np.int32)
         if delay.ndim == 0:
