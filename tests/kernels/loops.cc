@@ -10,6 +10,7 @@
 #include "bits.h"
 #include "gather.h"
 #include "parallel.h"
+#include "procedural.h"
 #include "push.h"
 #include "sum.h"
 
@@ -127,6 +128,62 @@ void Unsorted() {
   Require((low && *low.note) || (high && *high.note), "a part needs ascending rows");
 }
 
+// One word of a row of a regenerated matrix, by Threefry-2x32 on single numbers.
+uint32_t FirstWord(const uint32_t* key, uint32_t row, uint32_t draw) {
+  const uint32_t keys[3] = {key[0], key[1], key[0] ^ key[1] ^ 0x1BD11BDAu};
+  const int rotations[8] = {13, 15, 26, 6, 17, 29, 16, 24};
+  uint32_t x0 = row + keys[0], x1 = draw + keys[1];
+  for (uint32_t round = 0; round < 20; ++round) {
+    const int by = rotations[round % 8];
+    x0 += x1;
+    x1 = x0 ^ (x1 << by | x1 >> (32 - by));
+    if (round % 4 == 3) x0 += keys[(round / 4 + 1) % 3], x1 += keys[(round / 4 + 2) % 3] + round / 4 + 1;
+  }
+  return x0;
+}
+
+template <class T>
+void Drawn() {
+  double synapses = 0, mean = 0;
+  for (int round = 0; round < 300; ++round) {
+    const bool skip = Below(2), bernoulli = Below(2);
+    const int64_t n_post = Below(80), n_pre = skip ? n_post : Below(80), slots = 1 + Below(3), delay = Below(slots + 1), step = Below(slots);
+    const double p = Below(11) / 10.0;
+    const uint32_t key[] = {uint32_t(rng()), uint32_t(rng()), uint32_t(rng()), uint32_t(rng())};
+    const Regenerated m{key, n_pre, n_post, slots, bernoulli ? -1 : Below(40), float(1 / std::log1p(-p)), delay, Law(Below(3)), skip};
+    const std::vector<T> weight{T(0.5), T(m.law == Law::kConstant ? 0 : 0.25)}, spikes = Quarters<T>(n_pre, 0.4);
+    std::vector<int32_t> active(n_pre);
+    const Events<T> events{active.data(), NonZero(spikes.data(), n_pre, active.data()), spikes.data()};
+    std::vector<T> whole(slots * n_post), parts(slots * n_post), expected(slots * n_post);
+    const int64_t cut = Below(n_post + 1);
+    ProceduralPush(m, weight.data(), events, step, 0, n_post, whole.data());
+    ProceduralPush(m, weight.data(), events, step, 0, cut, parts.data());
+    ProceduralPush(m, weight.data(), events, step, cut, n_post, parts.data());
+    Require(whole == parts, "a split by target changes what is drawn");
+    for (int64_t t = 0; t < slots * n_post; ++t)
+      Require(whole[t] == 0 || t / n_post == (step + delay) % slots, "an event is in a slot that is not its own");
+    for (int64_t i = 0; i < n_pre; ++i) {
+      std::vector<T> row(slots * n_post);
+      const int32_t one = int32_t(i);
+      ProceduralPush<T>({key, n_pre, n_post, slots, m.degree, m.scale, delay, Law::kConstant, skip}, std::vector<T>{1, 0}.data(),
+                        {&one, 1, nullptr}, step, 0, n_post, row.data());
+      for (int64_t t = 0; t < slots * n_post; ++t) {
+        Require(!bernoulli || row[t] <= 1, "a Bernoulli row has an entry twice");
+        Require(!skip || t % n_post != i || row[t] == 0, "a neuron reaches itself");
+        if (bernoulli) synapses += double(row[t]);
+      }
+      if (bernoulli) mean += double(m.Width()) * p;
+      if (bernoulli || m.law != Law::kConstant || spikes[i] == 0 || m.Width() == 0) continue;
+      for (int64_t draw = 0; draw < m.degree; ++draw) {
+        const int64_t place = int64_t(uint64_t(FirstWord(key, uint32_t(i), uint32_t(draw))) * uint64_t(m.Width()) >> 32);
+        expected[(step + delay) % slots * n_post + place + (skip && place >= i)] += T(0.5) * spikes[i];
+      }
+    }
+    Require(bernoulli || m.law != Law::kConstant || whole == expected, "a row of fixed degree");
+  }
+  Require(std::abs(synapses - mean) < 5 * std::sqrt(mean), "the number of Bernoulli entries");
+}
+
 template <class T>
 void Dense() {
   for (int round = 0; round < 60; ++round) {
@@ -212,6 +269,8 @@ int main() {
   Hostile<float>();
   Hostile<double>();
   Unsorted();
+  Drawn<float>();
+  Drawn<double>();
   Dense<float>();
   Dense<double>();
   Ring();

@@ -43,10 +43,6 @@ def test_the_matrix_is_that_of_its_edges(x64, rows, dtype):
     for one, s in zip(whole, spikes, strict=True):
         np.testing.assert_array_equal(drawn(s), stored(s))
         np.testing.assert_array_equal(one, stored(s))
-    definition = push_definition(
-        acc, weight[None], KEY, spikes[0], jnp.zeros(1, jnp.int32), rows=rows, delay=0, is_ring=False
-    )
-    np.testing.assert_allclose(definition, drawn(spikes[0]), rtol=1e-6, atol=1e-6)
     constant, ct = weight * jnp.asarray([1, 0], dtype), quarters(rng, (rows.n_post,), 1, dtype)
     pulled = procedural_pull(constant, KEY, ct, rows)
     np.testing.assert_array_equal(pulled, csr_pull(constant[0], post, indptr, ct))
@@ -55,6 +51,13 @@ def test_the_matrix_is_that_of_its_edges(x64, rows, dtype):
     outer = csr_outer(spikes[0], post, indptr, ct)
     np.testing.assert_array_equal(dw[0], outer.sum())
     np.testing.assert_allclose(dw[1], (outer * x).sum(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", EMPTY)
+def test_a_matrix_without_entries_changes_nothing(rows):
+    acc, spikes = jnp.ones(rows.n_post, jnp.float32), jnp.ones(rows.n_pre, jnp.float32)
+    np.testing.assert_array_equal(procedural_push(acc, 1.0, KEY, spikes, rows), acc)
+    assert procedural_edges(KEY, rows)[0].size == 0
 
 
 def test_the_definition_has_the_bits_of_the_kernel():
@@ -78,7 +81,7 @@ def test_a_ring_gets_the_events_in_the_slot_in_which_they_are_due():
 
 
 def test_second_derivatives_and_mapped_weights():
-    """The form is trilinear: the derivative of the gradient to the spikes, with respect to the weight, is the product."""
+    """The form is trilinear: what the gradient to the spikes changes by with the weight is that to the weight."""
     rows, rng = Rows(60, 50, p=0.2, law="uniform"), np.random.default_rng(2)
     s, ct = quarters(rng, (60,), 0.5, "float32"), quarters(rng, (50,), 1, "float32")
     value = lambda w, s: (procedural_push(jnp.zeros(50, jnp.float32), w, KEY, s, rows) * ct).sum()
