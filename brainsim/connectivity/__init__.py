@@ -23,3 +23,7 @@ from .spatial import DistanceProbability as DistanceProbability
 from .spatial import box as box
 from .spatial import exponential as exponential
 from .spatial import gaussian as gaussian
+from .tables import EdgeTable as EdgeTable
+from .tables import Table as Table
+from .tables import read_edges as read_edges
+from .tables import read_table as read_table

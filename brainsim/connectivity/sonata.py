@@ -2,7 +2,7 @@
 
     property of a node or edge = its own (in its group of the HDF5 file), else that of its type (a column of the CSV)
 
-A configuration names the files; `$NAME` in it is replaced by the manifest's entry, and paths are relative to its folder.
+A configuration names the files; `$NAME` in it stands for the manifest's entry, and paths are relative to its folder.
 Dai K. et al., The SONATA data format for efficient description of large-scale network models, PLoS Comput. Biol. 16
 (2020) e1007696; github.com/AllenInstitute/sonata/blob/master/docs/SONATA_DEVELOPER_GUIDE.md.
 """
@@ -177,25 +177,29 @@ def _read_edges(path: Path, types: Any, models: Path | None, nodes: dict[str, No
     with h5py.File(path) as file:
         for name, population in _get(path, file, "edges").items():
             kind = np.asarray(_get(path, population, "edge_type_id"), np.int64)
-            ends = {}
-            for end in ("source", "target"):
-                data = _get(path, population, f"{end}_node_id")
-                where = data.attrs.get("node_population", "")
-                where = where.decode() if isinstance(where, bytes) else str(where)
-                if where not in nodes:
-                    raise ValueError(f"{path}: {end}s of {name!r} are in {where!r}; there are {', '.join(nodes)}.")
-                ids = np.asarray(data, np.int64)
-                bad = np.flatnonzero((ids < 0) | (ids >= nodes[where].n))
-                if ids.size != kind.size or bad.size:
-                    what = f"{ids[bad[0]]} at edge {bad[0]}" if bad.size else f"{ids.size} of {kind.size} edges"
-                    raise ValueError(
-                        f"{path}: `{end}_node_id` of {name!r}: expected 0 to {nodes[where].n - 1} for each edge, got {what}."
-                    )
-                ends[end] = where, ids
-            (pre, sources), (post, targets) = ends["source"], ends["target"]
+            pre, sources = _ends(path, population, "source_node_id", kind.size, nodes)
+            post, targets = _ends(path, population, "target_node_id", kind.size, nodes)
             rule = EdgeList(sources, targets, shape=(nodes[pre].n, nodes[post].n))
             found[name] = Edges(path, pre, post, rule, _columns(path, population, "edge", kind, types, models))
     return found
+
+
+def _ends(path: Path, population: Any, name: str, n_edges: int, nodes: dict[str, Nodes]) -> tuple[str, np.ndarray]:
+    """The population and the nodes at one end of all edges."""
+    data = _get(path, population, name)
+    where = data.attrs.get("node_population", "")
+    where = where.decode() if isinstance(where, bytes) else str(where)
+    if where not in nodes:
+        raise ValueError(f"{path}: `{data.name}` is of population {where!r}; there are {', '.join(nodes)}.")
+    if data.dtype.kind not in "iu" or data.shape != (n_edges,):
+        raise ValueError(f"{path}: `{data.name}`: expected {n_edges} integers, got {data.dtype} of shape {data.shape}.")
+    ids = np.asarray(data, np.int64)
+    bad = np.flatnonzero((ids < 0) | (ids >= nodes[where].n))
+    if bad.size:
+        raise ValueError(
+            f"{path}: `{data.name}`: expected nodes 0 to {nodes[where].n - 1}, got {ids[bad[0]]} at edge {bad[0]}."
+        )
+    return where, ids
 
 
 def _get(path: Path, group: Any, name: str) -> Any:
