@@ -241,3 +241,26 @@ def test_online_methods_learn_and_need_no_memory_over_time(tmp_path):
     assert planned["bptt"][1] > 10 * planned["bptt"][0]
     assert planned["eprop"][1] < 2 * planned["eprop"][0] and planned["ottt"][1] < 0.2 * planned["bptt"][1]
     assert (tmp_path / "online.png").is_file()
+
+
+def test_a_touch_reaches_the_command_interneurons_of_the_worm(tmp_path, data_folder, capsys):
+    """AVA, AVB, AVD and PVC come first among 302 (Chalfie et al. 1985); all 3,709 synapses are there."""
+    folder = data_folder("celegans")
+    runpy.run_path(str(EXAMPLES / "celegans.py"))["main"](["--data", str(folder), "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    heard = printed.split("(Hz): ")[1].splitlines()[0].split(", ")[:8]
+    assert {name.split()[0][:3] for name in heard} == {"AVA", "AVB", "AVD", "PVC"}
+    assert (tmp_path / "celegans.png").is_file() and "3403" in printed and "306" in printed
+
+
+@pytest.mark.slow
+def test_the_microcircuit_has_its_size_and_fires(tmp_path, data_folder):
+    """A fiftieth of the neurons and synapses: the sizes are exact, the rates of the right order."""
+    folder = data_folder("potjans_diesmann")
+    example = runpy.run_path(str(EXAMPLES / "microcircuit.py"))
+    numbers = json.loads((folder / "potjans_diesmann_2014.json").read_text())["net_dict"]
+    assert example["current_of_potential"](10.0, 0.5, 250.0) * 0.15 == pytest.approx(87.81, abs=0.01)
+    example["main"](["--data", str(folder), "--scale", "0.02", "--duration", "300", "--out", str(tmp_path)])
+    rates = json.loads((tmp_path / "microcircuit.json").read_text())["rates_hz"]
+    assert list(rates) == numbers["populations"] and all(0 < rate < 30 for rate in rates.values())
+    assert rates["L23E"] < rates["L5E"] and (tmp_path / "microcircuit.png").is_file()
