@@ -9,3 +9,5 @@ from .rules import FixedProbability as FixedProbability
 from .rules import FixedTotal as FixedTotal
 from .rules import OneToOne as OneToOne
 from .rules import Rule as Rule
+from .tripartite import Tripartite as Tripartite
+from .tripartite import tripartite as tripartite
