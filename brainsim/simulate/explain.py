@@ -80,9 +80,15 @@ def _populations(model: Network, state: State, choice: Choice | None) -> Iterato
 
 def _projections(model: Network, state: State, choice: Choice | None) -> Iterator[Part]:
     for name, connection in model.projections.items():
-        path = _path(state, choice, "projections", name)
+        coupled = not connection.state_units()  # gap junctions have no state: what they give goes into voltages
+        place = ("populations", connection.post) if coupled else ("projections", name)
+        path = _path(state, choice, *place)
         way = "xla" if path.way == "xla" or _native.WHY_XLA is not None else "kernel"
         item = connection.weight.dtype.itemsize
+        if coupled:
+            n, moved = connection.n_synapses, 24 + item * (5 + connection.weight.ndim)  # ends and offsets, v, current
+            yield Part(name, way, n, 4 * n, moved * n, why=path.why)
+            continue
         each = 0 if connection.indices is None else 4 + 2 * item + item * (connection.weight.ndim > 0)
         each += 4 * (connection.delay_steps is not None)
         yield Part(name, way, connection.n_synapses, path.operations, path.bytes, each, path.why)

@@ -6,7 +6,8 @@ a projection changes nothing in the others.
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,8 @@ from ..connectivity import CSR, Rule
 from .base import Synapse
 from .connection import Connection
 from .delta import Delta
+from .gap_junction import Coupling, Ends, GapJunction
+from .terminal import Terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Projection:
         rule: Connectivity rule, such as `FixedProbability(0.02)`.
         weight: Value slot; mV for `Delta`, pA for a current, nS for a conductance. An array has one entry per edge of
             an `EdgeList`, in the caller's order, or shape `(n_pre, n_post)` with `storage="dense"`.
-        synapse: Kinetics.
+        synapse: Kinetics, or a list of terminals and last the kinetics: `[ShortTerm(800*ms), Exponential(3*ms)]`.
         delay: `"dt"` (one step) or a value slot in ms: a multiple of dt; 0 only on edges that close no cycle. Draws of
             a distribution are put on the grid of dt, at least one step.
         delay_mode: `"grid"`, or `"interpolate"`: a delay may lie between two steps, of which each gets its share of the
@@ -38,15 +41,15 @@ class Projection:
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
         storage: `"csr"` (event-driven sparse rows) or `"dense"` (an `(n_pre, n_post)` matrix, one delay).
-        trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
-            `"delay"` with `delay_mode="interpolate"`.
+        trainable: What training may change besides the weight: parameters of the synapse and its terminals, such as
+            `"tau_syn"`, and `"delay"` with `delay_mode="interpolate"`.
     """
 
     pre: str
     post: str
     rule: Rule
     weight: Value
-    synapse: Synapse = dataclasses.field(default_factory=Delta)
+    synapse: Synapse | Sequence[Terminal] = dataclasses.field(default_factory=Delta)
     _: dataclasses.KW_ONLY
     delay: Value = "dt"
     delay_mode: str = "grid"
@@ -61,16 +64,19 @@ class Projection:
             raise TypeError(
                 f"`rule` of {self.path}: expected a rule such as FixedProbability(0.02), got {self.rule!r}."
             )
-        if not isinstance(self.synapse, Synapse):
-            raise TypeError(
-                f"`synapse` of {self.path}: expected a synapse such as Exponential(5*ms), got {self.synapse!r}."
-            )
+        if isinstance(self.synapse, list):
+            object.__setattr__(self, "synapse", tuple(self.synapse))
+        check_stages(self.path, self.stages)
         if self.sign not in (None, 1, -1):
             raise ValueError(f"`sign` of {self.path}: expected +1, -1 or None, got {self.sign!r}.")
         _checks.choice("storage", self.storage, ("csr", "dense"))
         if isinstance(self.trainable, str):
             object.__setattr__(self, "trainable", (self.trainable,))
-        known = ("weight", *(["delay"] if self._interpolates() else []), *self.synapse.params)
+        known = (
+            "weight",
+            *(["delay"] if self._interpolates() else []),
+            *(name for stage in self.stages for name in stage.params),
+        )
         unknown = [name for name in self.trainable if name not in known]
         if unknown:
             raise ValueError(f"`trainable` of {self.path}: no parameter `{unknown[0]}`; it has {', '.join(known)}.")
@@ -84,26 +90,53 @@ class Projection:
         return self.delay_mode == "interpolate"
 
     @property
+    def stages(self) -> tuple[Terminal, ...]:
+        """Terminals, in order, and last the kinetics."""
+        return cast(Any, self.synapse if isinstance(self.synapse, tuple) else (self.synapse,))
+
+    @property
+    def terminals(self) -> tuple[Terminal, ...]:
+        """What comes before the kinetics."""
+        return self.stages[:-1]
+
+    @property
+    def kinetics(self) -> Synapse:
+        """What a crossed spike does at its target."""
+        return cast(Synapse, self.stages[-1])
+
+    @property
     def path(self) -> str:
         """`"pre->post"`, with `#name` where one was given."""
         return f"{self.pre}->{self.post}" + (f"#{self.name}" if self.name else "")
 
-    def build(self, n_pre: int, n_post: int, *, dt: float, seed: int, dtype: Any) -> Connection:
+    def build(
+        self, n_pre: int, n_post: int, *, dt: float, seed: int, dtype: Any, counts: bool = True
+    ) -> Connection | Coupling:
         """Draw wiring, weights and delays.
+
+        Args:
+            n_pre: Presynaptic neurons.
+            n_post: Postsynaptic neurons.
+            dt: Step (ms).
+            seed: Seed of everything drawn.
+            dtype: float32 or float64.
+            counts: Whether presynaptic neurons may emit other values than 0 and 1.
 
         Raises:
             ValueError: Wrong unit, sign or shape of the weight, or a delay off the grid of dt.
         """
         rng = _streams.generator(seed, f"{self.path}.wiring")
         csr = self.rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng)
+        stages = [self._built(stage, n_pre, n_post, counts, dt=dt, seed=seed, dtype=dtype) for stage in self.stages]
+        if isinstance(self.kinetics, GapJunction):
+            return self._coupling(csr, stages[-1], dt, seed, dtype)
         timing = self._between_steps(csr, dt, seed, dtype) if self._interpolates() else self._on_grid(csr, dt, seed)
         dense = self.storage == "dense"
         exists = _existing(csr, self.path) if dense else None
         return Connection(
             weight=self._weights(csr, dt, seed, dtype),
-            synapse=self._synapse().build(
-                self.path, (n_post,), dt=dt, key=_streams.key_of(seed, "synapse"), dtype=dtype
-            ),
+            synapse=stages[-1],
+            terminals=tuple(stages[:-1]),
             indices=None if dense else jnp.asarray(csr.indices),
             indptr=None if dense else jnp.asarray(csr.indptr),
             exists=None if exists is None else jnp.asarray(exists),
@@ -118,19 +151,35 @@ class Projection:
             **timing,
         )
 
-    def _synapse(self) -> Synapse:
-        named = [name for name in self.trainable if name not in ("weight", "delay")]
-        return dataclasses.replace(self.synapse, trainable=(*self.synapse.trainable, *named))
+    def _coupling(self, csr: CSR, junction: GapJunction, dt: float, seed: int, dtype: Any) -> Coupling:
+        given = {
+            "delay": self.delay != "dt", "delay_mode": self.delay_mode != "grid", "sign": self.sign is not None,
+            "storage": self.storage != "csr", "synapse": bool(self.terminals),
+        }  # fmt: skip
+        for name in (name for name, is_given in given.items() if is_given):
+            raise ValueError(
+                f"`{name}` of {self.path}: a gap junction has no delay, sign, storage or terminal to choose."
+            )
+        weight, back = self._weights(csr, dt, seed, dtype), csr.transpose()
+        ends = (Ends.from_csr(csr), Ends.from_csr(back), jnp.asarray(back.order))
+        return Coupling(weight, junction, *ends, self.pre, self.post, self.path, csr.n_pre, csr.n_post)
+
+    def _built(self, stage: Any, n_pre: int, n_post: int, counts: bool, *, dt: float, seed: int, dtype: Any) -> Any:
+        """A stage with its parameters as arrays, drawn for the side on which it acts."""
+        named = [name for name in self.trainable if name in stage.params]
+        stage = dataclasses.replace(stage, counts=counts, trainable=(*stage.trainable, *named))
+        shape = (n_post,) if isinstance(stage, Synapse) else (n_pre,)
+        return stage.build(self.path, shape, dt=dt, key=_streams.key_of(seed, "synapse"), dtype=dtype)
 
     def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
-        path, unit = f"{self.path}.weight", self.synapse.weight_unit
+        path, unit = f"{self.path}.weight", self.kinetics.weight_unit
         try:
             weight = values.strip("weight", self.weight, unit)
         except ValueError as error:
             if not units.is_quantity(self.weight):
                 raise
-            kind = type(self.synapse).__name__ + (
-                " with `e_rev`" if getattr(self.synapse, "e_rev", None) is not None else ""
+            kind = type(self.kinetics).__name__ + (
+                " with `e_rev`" if getattr(self.kinetics, "e_rev", None) is not None else ""
             )
             raise ValueError(
                 f"`weight` of {self.path}: {kind} takes {units.describe(unit)}, got {self.weight:~}."
@@ -153,14 +202,14 @@ class Projection:
             raise ValueError(
                 f"`weight` of {self.path}: expected finite weights ({unit}), got {weight[~np.isfinite(weight)][0]}."
             )
-        low = self.synapse.weight_low if self.sign is None else (0.0 if self.sign == 1 else None)
-        if self.sign == -1 and self.synapse.weight_low == 0.0:
+        low = self.kinetics.weight_low if self.sign is None else (0.0 if self.sign == 1 else None)
+        if self.sign == -1 and self.kinetics.weight_low == 0.0:
             raise ValueError(
                 f"`sign` of {self.path}: a conductance is >= 0 and inhibits by its `e_rev`; leave `sign` out."
             )
         wrong = weight < 0 if low == 0.0 else weight > 0 if self.sign == -1 else np.zeros(weight.shape, bool)
         if wrong.any():
-            what = f"`sign={self.sign:+d}`" if self.sign else f"{type(self.synapse).__name__} with `e_rev`"
+            what = f"`sign={self.sign:+d}`" if self.sign else f"{type(self.kinetics).__name__} with `e_rev`"
             side, extreme = ("<", f"min {weight.min():g}") if low == 0.0 else (">", f"max {weight.max():g}")
             remedy = "low=0" if low == 0.0 else "high=0"
             raise ValueError(
@@ -247,3 +296,24 @@ def _existing(csr: CSR, path: str) -> np.ndarray | None:
             f"or `multapses=False`."
         )
     return None if exists.all() else exists
+
+
+def check_stages(path: str, stages: Sequence[Any]) -> None:
+    """Raise unless `stages` are terminals and last a synapse, without a name that two of them have."""
+    kinds = [*[Terminal] * (len(stages) - 1), Synapse]
+    if not stages or not all(map(isinstance, stages, kinds)):
+        given = stages[0] if len(stages) == 1 else list(stages)
+        raise TypeError(
+            f"`synapse` of {path}: expected a synapse such as Exponential(5*ms), or terminals and then a synapse, such "
+            f"as [ShortTerm(800*ms), Exponential(3*ms)], got {given!r}."
+        )
+    if any(isinstance(stage, Synapse) for stage in stages[:-1]):
+        raise TypeError(
+            f"`synapse` of {path}: only the last of the list may be a synapse; use one projection for each."
+        )
+    names: set[str] = set()
+    for stage in stages:
+        both = names & {*stage.params, *stage.terminal_units()}
+        if both:
+            raise ValueError(f"`synapse` of {path}: two stages have `{min(both)}`; use one projection for each.")
+        names |= {*stage.params, *stage.terminal_units()}
