@@ -55,7 +55,10 @@ from .simulate import Run as Run
 from .simulate import explain as explain
 from .simulate import run as run
 from .simulate import simulate as simulate
+from .synapses import NMDA as NMDA
+from .synapses import Alpha as Alpha
 from .synapses import Delta as Delta
+from .synapses import DualExponential as DualExponential
 from .synapses import Exponential as Exponential
 from .synapses import Projection as Projection
 from .train import constrain as constrain

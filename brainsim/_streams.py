@@ -108,6 +108,24 @@ class Stream(NamedTuple):
         draw_one = jax.vmap(_poisson, in_axes=(None, 0 if means.ndim else None, 0))
         return draw_one(self._derive(draw, _COUNTS), means, index).reshape(shape)
 
+    def binomial(
+        self, count: jax.Array, p: float | jax.Array, shape: tuple[int, ...], *, draw: int | jax.Array = 0
+    ) -> jax.Array:
+        """Binomial counts: how many of `count` events are kept, each independently with probability `p`.
+
+        Args:
+            count: Number of events, >= 0 and whole; broadcasts to `shape`. Its dtype is that of the result.
+            p: Probability, one number or of shape `shape`; the draws carry no gradient.
+            shape: Shape of the result.
+            draw: Number of the draw; different numbers are independent within a step.
+        """
+        count = jax.lax.stop_gradient(jnp.broadcast_to(count, shape).ravel())
+        p = jax.lax.stop_gradient(jnp.asarray(p, count.dtype))
+        p = jnp.broadcast_to(p, shape).ravel() if p.ndim else p
+        index = jax.lax.iota(jnp.uint32, math.prod(shape))
+        draw_one = jax.vmap(_binomial, in_axes=(None, 0, 0 if p.ndim else None, 0))
+        return draw_one(self._derive(draw, _KEPT), count, p, index).reshape(shape)
+
     def _words(self, shape: tuple[int, ...], draw: int | jax.Array) -> tuple[jax.Array, jax.Array]:
         words = self.words if isinstance(draw, int) and draw == 0 else self._hashed(draw, _DRAWS)
         index = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
@@ -123,7 +141,7 @@ class Stream(NamedTuple):
 
 
 # Second counter words that no index of an array reaches: one a purpose.
-_DRAWS, _PATHS, _KEYS, _COUNTS = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC
+_DRAWS, _PATHS, _KEYS, _COUNTS, _KEPT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC, 0xFFFFFFFB
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
@@ -170,6 +188,18 @@ def _poisson(words: tuple[jax.Array, jax.Array], mean: jax.Array, index: jax.Arr
         return part + 1, total + _invert_poisson(share, drawn)
 
     return jax.lax.while_loop(lambda carry: carry[0] < parts, add, (jnp.int32(0), jnp.zeros_like(mean)))[1]
+
+
+def _binomial(words: tuple[jax.Array, jax.Array], count: jax.Array, p: jax.Array, index: jax.Array) -> jax.Array:
+    """One count; each of its events has a counter of its own."""
+
+    def decide(carry):
+        event, total = carry
+        drawn = _unit(*threefry(words[0], words[1], event.astype(jnp.uint32), index), count.dtype)
+        return event + 1, total + (drawn < p).astype(count.dtype)
+
+    start = (jnp.int32(0), jnp.zeros_like(count))
+    return jax.lax.while_loop(lambda carry: carry[0] < count.astype(jnp.int32), decide, start)[1]
 
 
 def _invert_poisson(mean: jax.Array, u: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """The values that cross between rooms: the state of a part, and what drives a neuron during one step.
 
-    Drive = jump (mV) + current (pA) + sum_k g_k (e_k - v) + sum_j i_j exp(-t / tau_j)
+    Drive = jump (mV) + current (pA) + sum_k g_k (e_k - v) + sum_j i_j exp(-t / tau_j) + sum_j r_j t exp(-t / tau_j)
 
 Axes are `(time, [batch], neurons)` everywhere; a state leaf has shape `([batch], neurons)`.
 """
@@ -105,6 +105,7 @@ class Drive(NamedTuple):
         conductance: Sum of the open conductances g_k (nS), held over the step.
         reversal: Sum of g_k e_k (pA), so that the synaptic current is `reversal - conductance * v`.
         decaying: Pairs (current at the start of the step in pA, time constant in ms): i exp(-t / tau).
+        ramping: Pairs (slope at the start of the step in pA/ms, time constant in ms): r t exp(-t / tau).
     """
 
     jump: Array | None = None
@@ -112,6 +113,7 @@ class Drive(NamedTuple):
     conductance: Array | None = None
     reversal: Array | None = None
     decaying: tuple[tuple[Array, Array], ...] = ()
+    ramping: tuple[tuple[Array, Array], ...] = ()
 
     def merge(self, *others: "Drive") -> "Drive":
         """The sum of this drive and others, port by port."""
@@ -123,6 +125,7 @@ class Drive(NamedTuple):
                 _plus(total.conductance, other.conductance),
                 _plus(total.reversal, other.reversal),
                 total.decaying + other.decaying,
+                total.ramping + other.ramping,
             )
         return total
 

@@ -27,3 +27,5 @@ from .tables import EdgeTable as EdgeTable
 from .tables import Table as Table
 from .tables import read_edges as read_edges
 from .tables import read_table as read_table
+from .tripartite import Tripartite as Tripartite
+from .tripartite import tripartite as tripartite

@@ -6,6 +6,7 @@ from .ei_init import ei_init as ei_init
 from .inference_mode import inference_mode as inference_mode
 from .network import Network as Network
 from .population import Population as Population
+from .power_law_noise import PowerLawNoise as PowerLawNoise
 from .reader import Reader as Reader
 from .replace import replace as replace
 from .sequential import Sequential as Sequential
@@ -16,3 +17,6 @@ from .stimuli import Moment as Moment
 from .stimuli import Signal as Signal
 from .stimuli import TimedArray as TimedArray
 from .stimuli import as_signal as as_signal
+from .waveforms import Ramp as Ramp
+from .waveforms import Sine as Sine
+from .waveforms import Steps as Steps

@@ -2,6 +2,7 @@
 
 One step k leads from t_k = k dt to t_{k+1}:
 
+    0. gap junctions read the voltages at t_k;
     1. every population integrates what its synapses and inputs give it, and emits (spikes at threshold);
     2. what was emitted crosses the projections, at once (delay dt) or into their delay rings;
     3. synapses advance to t_{k+1} and take what arrives then.
@@ -23,8 +24,9 @@ from .._checks import nearest, time_step
 from .._paths import ParameterInfo, parameters_of
 from .._streams import Stream
 from .._types import Array, Drive, State
-from ..neurons import Input, Poisson, Source
-from ..synapses import Connection, Projection
+from ..neurons import Input, Neuron, Poisson, Source
+from ..synapses import Connection, GapJunction, Projection
+from .couple import couple
 from .order import step_order
 from .population import Population
 from .reader import Reader, network_reader
@@ -51,7 +53,8 @@ class Network(eqx.Module):
 
     Args:
         populations: `{"E": Population(...), "ext": Poisson(...)}`.
-        projections: `[Projection("E", "I", ...), ...]`; a second one between the same pair needs a `name`.
+        projections: `[Projection("E", "I", ...), ...]`; a second one between the same pair needs a `name`. Each becomes
+            a `Connection`, or a `Coupling` where it is of gap junctions.
         dt: Time step (ms).
         seed: Seed of everything random: wiring, parameters, and, if `run` gets no key, initial values and noise.
         outputs: What `run` returns as `out`: a population ("R": what it emits) or a path ("R.v").
@@ -61,7 +64,7 @@ class Network(eqx.Module):
     """
 
     populations: dict[str, Population | Source]
-    projections: dict[str, Connection]
+    projections: dict[str, Any]
     dt: float = eqx.field(static=True)
     seed: int = eqx.field(static=True)
     outputs: str | None = eqx.field(static=True)
@@ -88,13 +91,14 @@ class Network(eqx.Module):
         self.populations = {
             name: population.build(name, dt=self.dt, key=key, dtype=dtype) for name, population in populations.items()
         }
-        built: dict[str, Connection] = {}
+        built: dict[str, Any] = {}
         for projection in projections:
             self._check_projection(projection, built)
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
             places = tuple(getattr(populations[name], "positions", None) for name in (projection.pre, projection.post))
+            counts = _model(self.populations[projection.pre]).graded
             built[projection.path] = projection.build(
-                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places
+                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places, counts=counts
             )
         self.projections = built
         self.order = step_order(self.populations, [(c.pre, c.post) for c in built.values() if c.immediate])
@@ -104,7 +108,7 @@ class Network(eqx.Module):
                 raise ValueError(f"`outputs`: no population {outputs!r}; there are {known}.")
             self.reader(self._output_path)
 
-    def _check_projection(self, projection: Projection, built: Mapping[str, Connection]) -> None:
+    def _check_projection(self, projection: Projection, built: Mapping[str, Any]) -> None:
         for end in (projection.pre, projection.post):
             if end not in self.populations:
                 raise ValueError(
@@ -112,8 +116,24 @@ class Network(eqx.Module):
                 )
         if isinstance(self.populations[projection.post], Source):
             raise ValueError(f"projection {projection.path}: {projection.post!r} is a source and takes no input.")
+        self._check_stages(projection)
         if projection.path in built:
             raise ValueError(f"projection {projection.path}: a second one between the same pair needs its own `name`.")
+
+    def _check_stages(self, projection: Projection) -> None:
+        pre, post = (_model(self.populations[name]) for name in (projection.pre, projection.post))
+        ends = {projection.post: post} if projection.kinetics.reads_voltage else {}
+        if isinstance(projection.kinetics, GapJunction):
+            ends[projection.pre] = pre
+        for name, model in ends.items():
+            if isinstance(model, Source) or "v" not in model.state_units():
+                kind = type(projection.kinetics).__name__
+                raise ValueError(f"projection {projection.path}: {kind} needs a voltage, {name!r} has no `v`.")
+        spiking = [type(stage).__name__ for stage in projection.stages if stage.acts or stage.terminal_units()]
+        if spiking and pre.emits != "spikes":
+            raise ValueError(
+                f"projection {projection.path}: {spiking[0]} needs spikes, {projection.pre!r} emits `{pre.emits}`."
+            )
 
     def __getitem__(self, name: str) -> Any:
         """The population `"E"` or the projection `"I->E"` (`"I->E#name"`)."""
@@ -146,8 +166,9 @@ class Network(eqx.Module):
     def batch_of(self, state: State) -> int | None:
         """Number of trials of a state, or None where it has no batch axis."""
         for path, connection in self.projections.items():
-            leaf = getattr(state.projections[path], connection.synapse.port)
-            return leaf.shape[0] if leaf.ndim == 2 else None
+            if isinstance(connection, Connection):
+                leaf = getattr(state.projections[path], connection.synapse.port)
+                return leaf.shape[0] if leaf.ndim == 2 else None
         for name in self.populations:
             for leaf in jax.tree.leaves(state.populations[name]):
                 return leaf.shape[0] if leaf.ndim == 2 else None
@@ -166,25 +187,27 @@ class Network(eqx.Module):
         """
         x = {} if x is None else x
         synapses, populations, emitted = dict(state.projections), {}, {}
-        batch = self.batch_of(state)
+        batch, coupled = self.batch_of(state), couple(self.projections.values(), state.populations)
         for name in self.order:
             population = self.populations[name]
-            key = Stream.of(_streams.fold(state.key, name), state.step)
+            key = _stream(state, name)
             if isinstance(population, Source):
                 shape = (population.size,) if batch is None else (batch, population.size)
                 populations[name], emitted[name] = population.step(
                     state.populations[name], x.get(name), shape, self.dt, state.step, key
                 )
                 continue
-            drive = Drive(jump=x.get(f"{name}.v"), current=x.get(name))
+            drive = Drive(jump=x.get(f"{name}.v"), current=x.get(name)).merge(*coupled[name])
             for path, connection in self.projections.items():
                 if connection.post == name:
                     if connection.immediate:
-                        synapses[path] = connection.arrive(synapses[path], emitted[connection.pre])
-                    drive = drive.merge(connection.drive(synapses[path]))
+                        draws = _stream(state, path)
+                        synapses[path] = connection.arrive(synapses[path], emitted[connection.pre], draws)
+                    drive = drive.merge(connection.drive(synapses[path], _voltage(state.populations[name])))
             populations[name], emitted[name] = population.step(state.populations[name], drive, self.dt, key)
         for path, connection in self.projections.items():
-            synapses[path] = connection.advance(synapses[path], emitted[connection.pre], state.step)
+            given = emitted[connection.pre], state.step, _stream(state, path)
+            synapses[path] = connection.advance(synapses[path], *given)
         later = state.replace(
             step=state.step + 1,
             populations={name: populations[name] for name in self.populations},
@@ -221,7 +244,7 @@ class Network(eqx.Module):
             rate = [f"{name}.rate"] if emits.endswith(".spikes") else []
             paths += list(dict.fromkeys([emits, *rate, *states]))
         for path, connection in self.projections.items():
-            paths += [f"{path}.{name}" for name in (*connection.synapse.state_units(), "weight")]
+            paths += [f"{path}.{name}" for name in (*connection.state_units(), "weight")]
         return tuple(paths)
 
     def _emission(self, name: str) -> str:
@@ -253,6 +276,9 @@ class Network(eqx.Module):
             if connection.delays is not None:
                 delay, trains = (lambda m, p=path: m.projections[p].delays), connection.trains_delay
                 known[f"{path}.delay"] = ParameterInfo(delay, "delay", "ms", self.dt, connection.max_delay, trains)
+            for at, terminal in enumerate(connection.terminals):
+                of = lambda m, p=path, at=at: m.projections[p].terminals[at]
+                known |= parameters_of(terminal, path, of, dt=self.dt)
             known |= parameters_of(connection.synapse, path, lambda m, p=path: m.projections[p].synapse, dt=self.dt)
         return known
 
@@ -260,6 +286,18 @@ class Network(eqx.Module):
         nodes = ", ".join(f"{name}: {population.size}" for name, population in self.populations.items())
         edges = ", ".join(f"{path}: {connection.n_synapses}" for path, connection in self.projections.items())
         return f"Network({nodes}; {edges or 'no projections'}; dt={self.dt:g} ms, seed={self.seed})"
+
+
+def _model(population: Population | Source) -> Neuron | Source:
+    return population if isinstance(population, Source) else population.neuron
+
+
+def _stream(state: State, path: str) -> Stream:
+    return Stream.of(_streams.fold(state.key, path), state.step)
+
+
+def _voltage(state: State) -> Array | None:
+    return state.v if "v" in state else None
 
 
 def _check_population(name: str, population: Any) -> None:

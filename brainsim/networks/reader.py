@@ -10,7 +10,6 @@ from typing import Any
 from .._checks import nearest
 from .._types import Array, State
 from ..neurons import Source
-from ..synapses import Connection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Reader:
         return values if self.keep is None else self.keep(values)
 
 
-def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Connection], path: str) -> Reader:
+def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Any], path: str) -> Reader:
     """The reader of a path of a network.
 
     Raises:
@@ -82,8 +81,8 @@ def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Con
     raise ValueError(f'record "{path}": {type(model).__name__} has {nearest(variable, [emits, *units])}.')
 
 
-def _of_connection(connection: Connection, path: str, owner: str, variable: str) -> Reader:
-    units = connection.synapse.state_units()
+def _of_connection(connection: Any, path: str, owner: str, variable: str) -> Reader:
+    units = connection.state_units()
     if variable == "weight":
         weight = connection.weight
         return Reader(
@@ -97,6 +96,6 @@ def _of_connection(connection: Connection, path: str, owner: str, variable: str)
         )
     if variable in units:
         read = lambda state, emitted: getattr(state.projections[owner], variable)
-        return Reader(path, owner, variable, "state", units[variable], connection.n_post, read)
+        return Reader(path, owner, variable, "state", units[variable], connection.state_size(variable), read)
     kind = type(connection.synapse).__name__
     raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, "weight"])}.')

@@ -39,11 +39,11 @@ class Signal(eqx.Module):
         """The same signal with plain numbers in `unit`."""
         raise TypeError(f"`{name}`: {type(self).__name__} does not define `prepared`.")
 
-    def init_state(self, moment: Moment) -> Array | None:
-        """What the signal carries from step to step, or None."""
+    def init_state(self, moment: Moment) -> Any:
+        """What the signal carries from step to step: arrays, or None."""
         del moment
 
-    def row(self, state: Array | None, moment: Moment) -> tuple[Array | None, Array]:
+    def row(self, state: Any, moment: Moment) -> tuple[Any, Array]:
         """The state after this step, and this step's row, which broadcasts to `moment.shape`."""
         raise TypeError(f"{type(self).__name__} does not define `row`.")
 

@@ -9,9 +9,12 @@ from .am_su import AMSU as AMSU
 from .astrocyte import Astrocyte as Astrocyte
 from .band import Band as Band
 from .base import Neuron as Neuron
+from .correlated_poisson import CorrelatedPoisson as CorrelatedPoisson
 from .cuba_lif import CubaLIF as CubaLIF
+from .leaky_astrocyte import LeakyAstrocyte as LeakyAstrocyte
 from .li import LI as LI
 from .lif import LIF as LIF
+from .pulse_packets import pulse_packets as pulse_packets
 from .sources import Input as Input
 from .sources import Poisson as Poisson
 from .sources import Source as Source

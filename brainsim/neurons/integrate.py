@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Array, Drive, State
-from .membrane import exprel
+from .membrane import exprel, exprel_slope
 
 Field = Callable[[State, float | None], State]
 """f(x, t) with t in ms from the start of the step; t = None asks for the mean over the step."""
@@ -25,7 +25,7 @@ Kick = Callable[[State], State]
 
 
 def synaptic_current(i_bias: Array, drive: Drive, dt: float, time: float | None) -> Callable[[Array], Array]:
-    """The current as a function of voltage: i(v) = i_bias + I + sum_j i_j exp(-t / tau_j) + sum_k g_k (e_k - v).
+    """The current at v: i(v) = i_bias + I + sum_j (i_j + r_j t) exp(-t / tau_j) + sum_k g_k (e_k - v).
 
     Args:
         i_bias: Constant current (pA).
@@ -38,6 +38,8 @@ def synaptic_current(i_bias: Array, drive: Drive, dt: float, time: float | None)
         held = held if part is None else held + part
     for start, tau in drive.decaying:
         held = held + start * (exprel(-dt / tau) if time is None else jnp.exp(-time / tau))
+    for slope, tau in drive.ramping:
+        held = held + slope * (dt * exprel_slope(-dt / tau) if time is None else time * jnp.exp(-time / tau))
     conductance = drive.conductance
     return (lambda v: held) if conductance is None else (lambda v: held - conductance * v)
 

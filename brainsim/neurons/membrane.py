@@ -1,14 +1,15 @@
 """The leaky membrane over one step, exactly: what LIF, AdaptiveLIF and LI share.
 
-    tau dv/dt = -(v - v_rest) + R (I + sum_j i_j exp(-t / tau_j) + sum_k g_k (e_k - v)),    I and g_k held
+    tau dv/dt = -(v - v_rest) + R (I + sum_j (i_j + r_j t) exp(-t / tau_j) + sum_k g_k (e_k - v)),  I and g_k held
 
 With load = 1 + R g and v_inf = (v_rest + R (I + sum g e)) / load:
 
-    v(dt) = v_inf + (v - v_inf) exp(-dt load / tau) + sum_j i_j (R / tau) P(load / tau, 1 / tau_j)
+    v(dt) = v_inf + (v - v_inf) exp(-dt load / tau) + (R / tau) sum_j (i_j P + r_j Q)(load / tau, 1 / tau_j)
     P(a, b) = integral over the step of exp(-a (dt - s)) exp(-b s) ds = (exp(-b dt) - exp(-a dt)) / (a - b)
+    Q(a, b) = integral over the step of exp(-a (dt - s)) s exp(-b s) ds = -dP/db
 
-P is smooth at a = b. With conductances this is the exponential Euler method. Units: ms, mV, pA, nS, GOhm. Rotter and
-Diesmann, Biol. Cybern. 81 (1999) 381.
+P and Q are smooth at a = b. With conductances this is the exponential Euler method. Units: ms, mV, pA, nS, GOhm. Rotter
+and Diesmann, Biol. Cybern. 81 (1999) 381.
 """
 
 import math
@@ -45,6 +46,8 @@ def relax(v: Array, drive: Drive, dt: float, *, tau_mem: Array, v_rest: Array, r
         rate = rate * load
     for start, tau_syn in drive.decaying:
         later = later + start * ((r_mem / tau_mem) * propagator(rate, 1 / tau_syn, dt))
+    for slope, tau_syn in drive.ramping:
+        later = later + slope * ((r_mem / tau_mem) * ramp_propagator(rate, 1 / tau_syn, dt))
     return later
 
 
@@ -70,6 +73,15 @@ def propagator(a: Array, b: Array, dt: float) -> Array:
     return dt * jnp.exp(-dt * slow) * exprel(-dt * (fast - slow))
 
 
+def ramp_propagator(a: Array, b: Array, dt: float) -> Array:
+    """Q(a, b) in ms^2: a current t exp(-b t) through a membrane decaying at rate `a` (1/ms), after `dt`."""
+    gap = dt * (b - a)
+    near = -jnp.abs(gap)
+    slope = exprel_slope(near)
+    slower = jnp.exp(-dt * b) * (exprel(near) - slope)
+    return dt**2 * jnp.where(gap > 0, jnp.exp(-dt * a) * slope, slower)
+
+
 @jax.custom_jvp
 def exprel(z: Array) -> Array:
     """(exp(z) - 1) / z, which is 1 at z = 0; value and gradients accurate to rounding for every z."""
@@ -79,11 +91,15 @@ def exprel(z: Array) -> Array:
 
 @exprel.defjvp
 def _exprel_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    """d/dz = (exp(z) - exprel(z)) / z, near 0 by its series: sum over n of n z^(n - 1) / (n + 1)!."""
     (z,), (dz,) = primals, tangents
-    value, near = exprel(z), jnp.abs(z) < 0.1
+    return exprel(z), dz * exprel_slope(z)
+
+
+def exprel_slope(z: Array) -> Array:
+    """The derivative of `exprel`, (exp(z) - exprel(z)) / z; near 0 its series, the sum of n z^(n - 1) / (n + 1)!."""
+    near = jnp.abs(z) < 0.5
     small, safe = jnp.where(near, z, 0), jnp.where(near, 1, z)
-    series = jnp.full_like(z, 9 / math.factorial(10))
-    for n in range(8, 0, -1):
+    series = jnp.full_like(z, 15 / math.factorial(16))
+    for n in range(14, 0, -1):
         series = n / math.factorial(n + 1) + series * small
-    return value, dz * jnp.where(near, series, (jnp.exp(safe) - value) / safe)
+    return jnp.where(near, series, (jnp.exp(safe) - exprel(safe)) / safe)

@@ -97,7 +97,7 @@ class Poisson(Source):
         ):
             self.rate, self.rate_of_time = None, self.rate
         super().__post_init__()
-        self.n = _channels(self.n)
+        self.n = channels(self.n)
 
     def build(self, path: str, *, dt: float, key: Array, dtype: Any) -> "Poisson":
         """The same source with `rate` as an array; raises where `binary` would need more than one spike a step."""
@@ -164,7 +164,7 @@ class SpikeTimes(Source):
             raise ValueError(
                 f"`times`: expected times >= 0 ms, got {self.times[bad][0]:g} at spike {int(np.argmax(bad))}."
             )
-        self.n = _channels(int(self.ids.max(initial=-1)) + 1 if self.n is None else self.n)
+        self.n = channels(int(self.ids.max(initial=-1)) + 1 if self.n is None else self.n)
         bad = (self.ids < 0) | (self.ids >= self.n)
         if bad.any():
             raise ValueError(f"`ids`: expected 0..{self.n - 1}, got {self.ids[bad][0]} at spike {int(np.argmax(bad))}.")
@@ -188,7 +188,7 @@ class SpikeTimes(Source):
         self, state: State, x: Array | None, shape: tuple[int, ...], dt: float, k: Array, key: Stream | None
     ) -> tuple[State, Array]:
         """One step: the number of spikes of each channel, the same for every trial."""
-        _no_input(self, x)
+        no_input(self, x)
         values = jnp.zeros(self.n, self.dtype)
         if self.window and self.offsets is not None:
             last = self.offsets.shape[0] - 1
@@ -210,7 +210,7 @@ class Input(Source):
 
     def __post_init__(self):
         super().__post_init__()
-        self.n = _channels(self.n)
+        self.n = channels(self.n)
 
     def step(
         self, state: State, x: Array | None, shape: tuple[int, ...], dt: float, k: Array, key: Stream | None
@@ -225,12 +225,14 @@ class Input(Source):
         return state, jnp.broadcast_to(values, shape)
 
 
-def _channels(n: Any) -> int:
+def channels(n: Any) -> int:
+    """`n` as a number of channels."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
         raise ValueError(f"`n`: expected a number of channels, got {n!r}.")
     return int(n)
 
 
-def _no_input(source: Source, x: Array | None) -> None:
+def no_input(source: Source, x: Array | None) -> None:
+    """Raise where a row of `inputs` came for a source that takes none."""
     if x is not None:
         raise ValueError(f"`inputs`: {type(source).__name__} takes none.")

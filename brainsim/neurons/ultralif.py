@@ -52,7 +52,9 @@ class MaxPlusNeuron(Neuron):
             ValueError: The drive has another port.
         """
         others = {"current": drive.current, "conductance": drive.conductance, "reversal": drive.reversal}
-        used = [port for port, value in others.items() if value is not None] + ["current"] * bool(drive.decaying)
+        used = [port for port, value in others.items() if value is not None] + ["current"] * bool(
+            drive.decaying or drive.ramping
+        )
         if used:
             raise ValueError(
                 f"`{used[0]}`: {type(self).__name__} takes its input on the jump port (a Delta synapse or a layer)."

@@ -30,7 +30,7 @@ def not_finite(network: Network, state: State, inputs: Inputs, path: str, step: 
     trial = f" of trial {int(np.argwhere(~np.isfinite(values))[0][0])}" if values.ndim == 2 else ""
     drives = []
     for edge, connection in network.projections.items():
-        if connection.post == name:
+        if connection.post == name and connection.state_units():
             leaf = getattr(upto.projections[edge], connection.synapse.port)
             unit = connection.synapse.state_units()[connection.synapse.port]
             drives.append((float(jnp.max(jnp.abs(jnp.nan_to_num(leaf, posinf=jnp.inf)))), edge, unit))

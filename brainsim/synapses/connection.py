@@ -7,6 +7,8 @@ A delay of one step adds straight into the synapse's state; longer ones wait in 
 that a gradient sees lie between two steps, n <= d / dt < n + 1, and the weight is shared by both:
 
     W y(k + 1 - d / dt) := (1 - s) W y(k + 1 - n) + s W y(k - n),      s = d / dt - n
+
+Terminals, such as short-term plasticity, make y of what was emitted.
 """
 
 import dataclasses
@@ -18,10 +20,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._streams import Stream
 from .._types import Array, Drive, State
 from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense
 from .base import Synapse
 from .regenerated import Regenerated
+from .terminal import Terminal
 
 
 class Edges(NamedTuple):
@@ -39,6 +43,7 @@ class Connection(eqx.Module):
     Attributes:
         weight: `()`, one per synapse `(nnz,)` in CSR order, or dense `(n_pre, n_post)`; unit of the synapse.
         synapse: Kinetics with their parameters as arrays.
+        terminals: What comes before them on the presynaptic side, in order.
         indices: Target of every synapse, int32 `(nnz,)`, sorted in each row; None when dense.
         indptr: Row offsets, int32 `(n_pre + 1,)`; None when dense.
         exists: Which dense entries are synapses, bool `(n_pre, n_post)`; None where all are.
@@ -54,6 +59,7 @@ class Connection(eqx.Module):
 
     weight: Array
     synapse: Synapse
+    terminals: tuple[Terminal, ...]
     indices: Array | None
     indptr: Array | None
     exists: Array | None
@@ -133,40 +139,57 @@ class Connection(eqx.Module):
     def init_state(self, batch: tuple[int, ...], dtype: Any) -> State:
         """Nothing under way; leaves `(*batch, n_post)` and, for delays of several steps, `ring (*batch, slots, n)`."""
         state = self.synapse.init_state((*batch, self.n_post), dtype)
-        if self.max_steps <= 1:
-            return state
-        waiting = self.n_pre if self.dense else self.n_post
-        return State(
-            **{name: getattr(state, name) for name in state}, ring=jnp.zeros((*batch, self.max_steps, waiting), dtype)
-        )
+        fields = {name: getattr(state, name) for name in state}
+        for stage in self.stages:
+            fields |= stage.terminal_state((*batch, self.n_pre), dtype)
+        if self.max_steps > 1:
+            fields["ring"] = jnp.zeros((*batch, self.max_steps, self.n_pre if self.dense else self.n_post), dtype)
+        return State(**fields)
 
-    def drive(self, state: State) -> Drive:
-        """What the postsynaptic population gets in the step that starts in `state`."""
-        return self.synapse.drive(state)
+    @property
+    def stages(self) -> tuple[Terminal, ...]:
+        """Everything that acts on the presynaptic side, in order: terminals, then the kinetics."""
+        return (*self.terminals, self.synapse)
 
-    def arrive(self, state: State, emitted: Array) -> State:
+    def state_units(self) -> dict[str, str]:
+        """Unit of every state field but the ring."""
+        known = self.synapse.state_units()
+        for stage in self.stages:
+            known = known | stage.terminal_units()
+        return known
+
+    def state_size(self, name: str) -> int:
+        """Number of entries of a state field: `n_post`, or `n_pre` where it belongs to terminals."""
+        return self.n_post if name in self.synapse.state_units() else self.n_pre
+
+    def drive(self, state: State, v: Array | None = None) -> Drive:
+        """What the postsynaptic population gets in the step that starts in `state` and at its voltage `v`."""
+        return self.synapse.drive(state, v)
+
+    def arrive(self, state: State, emitted: Array, key: Stream | None = None) -> State:
         """Add what `emitted (*batch, n_pre)` brings, without delay."""
-        port = self.synapse.port
-        return state.replace(**{port: self._cross(getattr(state, port), emitted)})
+        return self._add(*self._transmit(state, emitted, key))
 
-    def advance(self, state: State, emitted: Array, step: Array) -> State:
+    def advance(self, state: State, emitted: Array, step: Array, key: Stream | None = None) -> State:
         """From t_k to t_{k+1}: kinetics, then everything that arrives at t_{k+1}.
 
         Args:
             state: State at t_k.
             emitted: Output of the presynaptic population in step k, `(*batch, n_pre)`.
             step: Index k, int32.
+            key: Random stream of step k, for terminals that draw.
         """
         later = self.synapse.advance(state, self.dt)
         if self.max_steps == 0:
             return later
         if self.max_steps == 1:
-            return self.arrive(later, emitted)
+            return self.arrive(later, emitted, key)
+        later, emitted = self._transmit(later, emitted, key)
         slot = (step + 1) % self.max_steps
         if self.dense:
             ring = jax.lax.dynamic_update_index_in_dim(later.ring, emitted, step % self.max_steps, axis=-2)
             due = jax.lax.dynamic_index_in_dim(ring, slot, axis=-2, keepdims=False)
-            return self.arrive(later.replace(ring=ring), due)
+            return self._add(later.replace(ring=ring), due)
         ring = self._enter(later.ring, emitted, step)
         arrivals, ring = delay_ring_take(ring, slot)
         return self.synapse.arrive(later.replace(ring=ring), arrivals)
@@ -187,6 +210,17 @@ class Connection(eqx.Module):
         before = jnp.clip(jnp.floor(position), 1, self.max_steps - 1)
         share, steps = position - before, before.astype(jnp.int32)
         return [(self.weight * (1 - share), steps), (self.weight * share, steps + 1)]
+
+    def _transmit(self, state: State, emitted: Array, key: Stream | None) -> tuple[State, Array]:
+        """What the terminals release of what was emitted."""
+        for stage in self.stages:
+            state, emitted = stage.transmit(state, emitted, self.dt, key)
+        return state, emitted
+
+    def _add(self, state: State, released: Array) -> State:
+        """Add what is released and arrives now."""
+        port = self.synapse.port
+        return state.replace(**{port: self._cross(getattr(state, port), released)})
 
     def _cross(self, total: Array, emitted: Array) -> Array:
         if self.paired:

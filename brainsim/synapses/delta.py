@@ -9,7 +9,7 @@ Relay is the `sic_connection` of NEST for slow inward currents (astrocyte_lr_199
 
 import jax.numpy as jnp
 
-from .._types import Drive, State
+from .._types import Array, Drive, State
 from .base import Synapse
 
 
@@ -33,7 +33,7 @@ class Delta(_Instantaneous):
         """Millivolt."""
         return "mV"
 
-    def drive(self, state: State) -> Drive:
+    def drive(self, state: State, v: Array | None = None) -> Drive:
         """The jump of this step."""
         return Drive(jump=state.jump)
 
@@ -51,6 +51,6 @@ class Relay(_Instantaneous):
         """Picoampere per unit of the presynaptic output."""
         return "pA"
 
-    def drive(self, state: State) -> Drive:
+    def drive(self, state: State, v: Array | None = None) -> Drive:
         """The current of this step."""
         return Drive(current=state.i)

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 
 from .._params import param
 from .._types import Array, Drive, State
-from .base import Synapse
+from .filtered import Filtered
 
 
-class Exponential(Synapse):
+class Exponential(Filtered):
     """Exponentially decaying current (state `i`, pA) or conductance (state `g`, nS).
 
     Args:
@@ -26,25 +26,18 @@ class Exponential(Synapse):
     e_rev: Array | None = param(None, unit="mV")
 
     @property
+    def reversal(self) -> Array | None:
+        """`e_rev`."""
+        return self.e_rev
+
+    @property
     def port(self) -> str:
-        """`g` for a conductance, `i` for a current."""
-        return "i" if self.e_rev is None else "g"
+        """What acts is what arrivals are added to."""
+        return self.acting
 
-    @property
-    def weight_unit(self) -> str:
-        """Picoampere for a current, nanosiemens for a conductance."""
-        return "pA" if self.e_rev is None else "nS"
-
-    @property
-    def weight_low(self) -> float | None:
-        """A conductance is never negative."""
-        return None if self.e_rev is None else 0.0
-
-    def drive(self, state: State) -> Drive:
-        """A decaying current, or conductance and g * e_rev held over the step."""
-        if self.e_rev is None:
-            return Drive(decaying=((state.i, self.tau_syn),))
-        return Drive(conductance=state.g, reversal=state.g * self.e_rev)
+    def current(self, state: State) -> Drive:
+        """A decaying current."""
+        return Drive(decaying=((state.i, self.tau_syn),))
 
     def advance(self, state: State, dt: float) -> State:
         """Exact decay over the step."""

@@ -6,7 +6,8 @@ a projection changes nothing in the others.
 
 import dataclasses
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,9 @@ from ..connectivity import CSR, Positions, Rule
 from .base import Synapse
 from .connection import Connection
 from .delta import Delta
+from .gap_junction import Coupling, Ends, GapJunction
 from .regenerated import regenerated
+from .terminal import Terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Projection:
         rule: Connectivity rule, such as `FixedProbability(0.02)`.
         weight: Value slot; mV for `Delta`, pA for a current, nS for a conductance. An array has one entry per edge of
             an `EdgeList`, in the caller's order, or shape `(n_pre, n_post)` with `storage="dense"`.
-        synapse: Kinetics.
+        synapse: Kinetics, or a list of terminals and last the kinetics: `[ShortTerm(800*ms), Exponential(3*ms)]`.
         delay: `"dt"` (one step) or a value slot in ms: a multiple of dt; 0 only on edges that close no cycle. Draws of
             a distribution and what a function returns (such as `ByDistance`) go to the nearest step, at least one:
             `net["I->E"].delay` shows what became of them. A function may not return a delay < 0.
@@ -42,15 +45,15 @@ class Projection:
         storage: `"csr"` (event-driven sparse rows), `"dense"` (an `(n_pre, n_post)` matrix, one delay) or
             `"procedural"`: synapses are drawn again at every event and take no memory (one delay; `FixedProbability`,
             `AllToAll` or `FixedOutdegree`; the weight is a number, `Uniform` or `Normal`).
-        trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
-            `"delay"` with `delay_mode="interpolate"`.
+        trainable: What training may change besides the weight: parameters of the synapse and its terminals, such as
+            `"tau_syn"`, and `"delay"` with `delay_mode="interpolate"`.
     """
 
     pre: str
     post: str
     rule: Rule
     weight: Value
-    synapse: Synapse = dataclasses.field(default_factory=Delta)
+    synapse: Synapse | Sequence[Terminal] = dataclasses.field(default_factory=Delta)
     _: dataclasses.KW_ONLY
     delay: Value = "dt"
     delay_mode: str = "grid"
@@ -65,16 +68,19 @@ class Projection:
             raise TypeError(
                 f"`rule` of {self.path}: expected a rule such as FixedProbability(0.02), got {self.rule!r}."
             )
-        if not isinstance(self.synapse, Synapse):
-            raise TypeError(
-                f"`synapse` of {self.path}: expected a synapse such as Exponential(5*ms), got {self.synapse!r}."
-            )
+        if isinstance(self.synapse, list):
+            object.__setattr__(self, "synapse", tuple(self.synapse))
+        check_stages(self.path, self.stages)
         if self.sign not in (None, 1, -1):
             raise ValueError(f"`sign` of {self.path}: expected +1, -1 or None, got {self.sign!r}.")
         _checks.choice("storage", self.storage, ("csr", "dense", "procedural"))
         if isinstance(self.trainable, str):
             object.__setattr__(self, "trainable", (self.trainable,))
-        known = ("weight", *(["delay"] if self._interpolates() else []), *self.synapse.params)
+        known = (
+            "weight",
+            *(["delay"] if self._interpolates() else []),
+            *(name for stage in self.stages for name in stage.params),
+        )
         unknown = [name for name in self.trainable if name not in known]
         if unknown:
             raise ValueError(f"`trainable` of {self.path}: no parameter `{unknown[0]}`; it has {', '.join(known)}.")
@@ -90,6 +96,21 @@ class Projection:
         return self.delay_mode == "interpolate"
 
     @property
+    def stages(self) -> tuple[Terminal, ...]:
+        """Terminals, in order, and last the kinetics."""
+        return cast(Any, self.synapse if isinstance(self.synapse, tuple) else (self.synapse,))
+
+    @property
+    def terminals(self) -> tuple[Terminal, ...]:
+        """What comes before the kinetics."""
+        return self.stages[:-1]
+
+    @property
+    def kinetics(self) -> Synapse:
+        """What a crossed spike does at its target."""
+        return cast(Synapse, self.stages[-1])
+
+    @property
     def path(self) -> str:
         """`"pre->post"`, with `#name` where one was given."""
         return f"{self.pre}->{self.post}" + (f"#{self.name}" if self.name else "")
@@ -103,25 +124,37 @@ class Projection:
         seed: int,
         dtype: Any,
         positions: tuple[Positions | None, Positions | None] = (None, None),
-    ) -> Connection:
-        """Draw wiring, weights and delays; `positions` are those of pre and post.
+        counts: bool = True,
+    ) -> Connection | Coupling:
+        """Draw wiring, weights and delays.
+
+        Args:
+            n_pre: Presynaptic neurons.
+            n_post: Postsynaptic neurons.
+            dt: Step (ms).
+            seed: Seed of everything drawn.
+            dtype: float32 or float64.
+            positions: Those of the presynaptic and the postsynaptic neurons, where they have some.
+            counts: Whether presynaptic neurons may emit other values than 0 and 1.
 
         Raises:
             ValueError: Wrong unit, sign or shape of the weight, or a delay off the grid of dt.
         """
-        if self.storage == "procedural":
-            return self._build_regenerated(n_pre, n_post, dt=dt, seed=seed, dtype=dtype)
+        stages = [self._built(stage, n_pre, n_post, counts, dt=dt, seed=seed, dtype=dtype) for stage in self.stages]
+        if self.storage == "procedural" and not isinstance(self.kinetics, GapJunction):
+            return self._build_regenerated(n_pre, n_post, stages, dt=dt, seed=seed, dtype=dtype)
         rng = _streams.generator(seed, f"{self.path}.wiring")
         rule = self.rule.placed(*positions)
         csr = self._lengths(rule.connect(n_pre, n_post, same=self.pre == self.post, rng=rng), positions)
+        if isinstance(self.kinetics, GapJunction):
+            return self._coupling(csr, stages[-1], dt, seed, dtype)
         timing = self._between_steps(csr, dt, seed, dtype) if self._interpolates() else self._on_grid(csr, dt, seed)
         dense = self.storage == "dense"
         exists = _existing(csr, self.path) if dense else None
         return Connection(
             weight=self._weights(csr, dt, seed, dtype),
-            synapse=self._synapse().build(
-                self.path, (n_post,), dt=dt, key=_streams.key_of(seed, "synapse"), dtype=dtype
-            ),
+            synapse=stages[-1],
+            terminals=tuple(stages[:-1]),
             indices=None if dense else jnp.asarray(csr.indices),
             indptr=None if dense else jnp.asarray(csr.indptr),
             exists=None if exists is None else jnp.asarray(exists),
@@ -137,8 +170,10 @@ class Projection:
             **timing,
         )
 
-    def _build_regenerated(self, n_pre: int, n_post: int, *, dt: float, seed: int, dtype: Any) -> Connection:
-        unit, same = self.synapse.weight_unit, self.pre == self.post
+    def _build_regenerated(
+        self, n_pre: int, n_post: int, stages: Sequence[Any], *, dt: float, seed: int, dtype: Any
+    ) -> Connection:
+        unit, same = self.kinetics.weight_unit, self.pre == self.post
         matrix, mean = regenerated(
             self.path, self.rule, self._stripped_weight(), unit, n_pre, n_post, same=same, seed=seed
         )
@@ -147,10 +182,10 @@ class Projection:
         if isinstance(delay, values.Distribution) or callable(delay) or np.ndim(delay) != 0:
             raise ValueError(f'`delay` of {self.path}: `storage="procedural"` takes one delay for all; use "csr".')
         steps = _checks.steps(f"delay` of `{self.path}", float(delay), dt)
-        key = _streams.key_of(seed, "synapse")
         return Connection(
             weight=jnp.asarray(mean, dtype),
-            synapse=self._synapse().build(self.path, (n_post,), dt=dt, key=key, dtype=dtype),
+            synapse=stages[-1],
+            terminals=tuple(stages[:-1]),
             **dict.fromkeys(("indices", "indptr", "exists", "delay_steps", "delays")),
             pre=self.pre,
             post=self.post,
@@ -173,27 +208,43 @@ class Projection:
             return csr
         return dataclasses.replace(csr, distance=pre.distance(post, csr.pre, csr.indices))
 
-    def _synapse(self) -> Synapse:
-        named = [name for name in self.trainable if name not in ("weight", "delay")]
-        return dataclasses.replace(self.synapse, trainable=(*self.synapse.trainable, *named))
+    def _coupling(self, csr: CSR, junction: GapJunction, dt: float, seed: int, dtype: Any) -> Coupling:
+        given = {
+            "delay": self.delay != "dt", "delay_mode": self.delay_mode != "grid", "sign": self.sign is not None,
+            "storage": self.storage != "csr", "synapse": bool(self.terminals),
+        }  # fmt: skip
+        for name in (name for name, is_given in given.items() if is_given):
+            raise ValueError(
+                f"`{name}` of {self.path}: a gap junction has no delay, sign, storage or terminal to choose."
+            )
+        weight, back = self._weights(csr, dt, seed, dtype), csr.transpose()
+        ends = (Ends.from_csr(csr), Ends.from_csr(back), jnp.asarray(back.order))
+        return Coupling(weight, junction, *ends, self.pre, self.post, self.path, csr.n_pre, csr.n_post)
+
+    def _built(self, stage: Any, n_pre: int, n_post: int, counts: bool, *, dt: float, seed: int, dtype: Any) -> Any:
+        """A stage with its parameters as arrays, drawn for the side on which it acts."""
+        named = [name for name in self.trainable if name in stage.params]
+        stage = dataclasses.replace(stage, counts=counts, trainable=(*stage.trainable, *named))
+        shape = (n_post,) if isinstance(stage, Synapse) else (n_pre,)
+        return stage.build(self.path, shape, dt=dt, key=_streams.key_of(seed, "synapse"), dtype=dtype)
 
     def _stripped_weight(self) -> Any:
         """The weight's slot without units."""
-        unit = self.synapse.weight_unit
+        unit = self.kinetics.weight_unit
         try:
             return values.strip("weight", self.weight, unit)
         except ValueError as error:
             if not units.is_quantity(self.weight):
                 raise
-            kind = type(self.synapse).__name__ + (
-                " with `e_rev`" if getattr(self.synapse, "e_rev", None) is not None else ""
+            kind = type(self.kinetics).__name__ + (
+                " with `e_rev`" if getattr(self.kinetics, "e_rev", None) is not None else ""
             )
             raise ValueError(
                 f"`weight` of {self.path}: {kind} takes {units.describe(unit)}, got {self.weight:~}."
             ) from error
 
     def _weights(self, csr: CSR, dt: float, seed: int, dtype: Any) -> Array:
-        path, unit, weight = f"{self.path}.weight", self.synapse.weight_unit, self._stripped_weight()
+        path, unit, weight = f"{self.path}.weight", self.kinetics.weight_unit, self._stripped_weight()
         if self.storage == "dense":
             if isinstance(weight, values.ByDistance):
                 raise ValueError(f'`storage` of {self.path}: ByDistance needs synapses one by one; use "csr".')
@@ -214,14 +265,14 @@ class Projection:
             raise ValueError(
                 f"`weight` of {self.path}: expected finite weights ({unit}), got {weight[~np.isfinite(weight)][0]}."
             )
-        low = self.synapse.weight_low if self.sign is None else (0.0 if self.sign == 1 else None)
-        if self.sign == -1 and self.synapse.weight_low == 0.0:
+        low = self.kinetics.weight_low if self.sign is None else (0.0 if self.sign == 1 else None)
+        if self.sign == -1 and self.kinetics.weight_low == 0.0:
             raise ValueError(
                 f"`sign` of {self.path}: a conductance is >= 0 and inhibits by its `e_rev`; leave `sign` out."
             )
         wrong = weight < 0 if low == 0.0 else weight > 0 if self.sign == -1 else np.zeros(weight.shape, bool)
         if wrong.any():
-            what = f"`sign={self.sign:+d}`" if self.sign else f"{type(self.synapse).__name__} with `e_rev`"
+            what = f"`sign={self.sign:+d}`" if self.sign else f"{type(self.kinetics).__name__} with `e_rev`"
             side, extreme = ("<", f"min {weight.min():g}") if low == 0.0 else (">", f"max {weight.max():g}")
             remedy = "low=0" if low == 0.0 else "high=0"
             raise ValueError(
@@ -317,3 +368,24 @@ def _existing(csr: CSR, path: str) -> np.ndarray | None:
             f"or `multapses=False`."
         )
     return None if exists.all() else exists
+
+
+def check_stages(path: str, stages: Sequence[Any]) -> None:
+    """Raise unless `stages` are terminals and last a synapse, without a name that two of them have."""
+    kinds = [*[Terminal] * (len(stages) - 1), Synapse]
+    if not stages or not all(map(isinstance, stages, kinds)):
+        given = stages[0] if len(stages) == 1 else list(stages)
+        raise TypeError(
+            f"`synapse` of {path}: expected a synapse such as Exponential(5*ms), or terminals and then a synapse, such "
+            f"as [ShortTerm(800*ms), Exponential(3*ms)], got {given!r}."
+        )
+    if any(isinstance(stage, Synapse) for stage in stages[:-1]):
+        raise TypeError(
+            f"`synapse` of {path}: only the last of the list may be a synapse; use one projection for each."
+        )
+    names: set[str] = set()
+    for stage in stages:
+        both = names & {*stage.params, *stage.terminal_units()}
+        if both:
+            raise ValueError(f"`synapse` of {path}: two stages have `{min(both)}`; use one projection for each.")
+        names |= {*stage.params, *stage.terminal_units()}

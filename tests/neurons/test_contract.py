@@ -20,6 +20,7 @@ from brainsim.neurons import (
     Astrocyte,
     CubaLIF,
     EFAdLIF,
+    LeakyAstrocyte,
     Neuron,
     SEAdLIF,
     UltraDLIF,
@@ -73,11 +74,12 @@ NEURONS = {
     "UltraLIF": UltraLIF(),
     "UltraDLIF": UltraDLIF(20 * ms, leak="paper"),
     "Astrocyte": Astrocyte(),
+    "LeakyAstrocyte": LeakyAstrocyte(tau_fade=99.5 * ms),
     "Izhikevich": Izhikevich(t_ref=0.5 * ms),
     "Noisy": Noisy(integrator="heun"),
 }
 SPIKING = [name for name, neuron in NEURONS.items() if neuron.emits == "spikes" and "Ultra" not in name]
-QUIET = [name for name in NEURONS if "Ultra" not in name and "Noisy" not in name]
+QUIET = [name for name in NEURONS if not any(kind in name for kind in ("Ultra", "Noisy", "LeakyAstrocyte"))]
 
 
 def stimulus(name: str, steps: int, lead: tuple[int, ...] = (), dtype=jnp.float32) -> Drive:
@@ -85,7 +87,7 @@ def stimulus(name: str, steps: int, lead: tuple[int, ...] = (), dtype=jnp.float3
     scale = 15.0 if "physical" in name or "Izh" in name or "Noisy" in name else 0.6
     rng = np.random.default_rng(0)
     jump = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
-    if "Ultra" in name or name == "Astrocyte":
+    if "Ultra" in name or "Astrocyte" in name:
         return Drive(jump=jump)
     current = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
     decaying = ((jnp.asarray(rng.random((steps, *lead, N)), dtype), jnp.full((steps,), 5.0, dtype)),)
@@ -155,7 +157,7 @@ class TestContract:
     def test_gradients_are_finite_at_threshold_and_beyond(self, name, sim):
         neuron = sim.build(NEURONS[name], N)
         state, drive = sim.start(neuron, N), stimulus(name, STEPS)
-        at = "ca" if name == "Astrocyte" else "v"
+        at = {"Astrocyte": "ca", "LeakyAstrocyte": "level"}.get(name, "v")
         threshold = neuron.sic_th if name == "Astrocyte" else neuron.v_th if "v_th" in neuron.params else 1.0
         start = jnp.broadcast_to(jnp.asarray(threshold), (N,))
 
@@ -257,6 +259,8 @@ def test_t_ref_off_the_grid_is_refused(sim):
         (lambda: Noisy(integrator="rk4"), r'`integrator`: expected one of "exp_euler", "heun", got'),
         (lambda: LI(t_ref=1 * ms), r"`t_ref`: LI has no spikes"),
         (lambda: Astrocyte(t_ref=1 * ms), r"`t_ref`: Astrocyte has no spikes"),
+        (lambda: LeakyAstrocyte(t_ref=1 * ms), r"`t_ref`: LeakyAstrocyte has no spikes"),
+        (lambda: LeakyAstrocyte(leak="euler"), r'`leak`: expected one of "exact", "paper"'),
         (lambda: Astrocyte(ca_tot=2 * mV), r"`ca_tot`: expected a concentration \(uM\), got 2 mV"),
         (lambda: UltraLIF(leak="none"), r'`leak`: expected one of "exact", "paper"'),
         (lambda: UltraLIF(i_bias=1 * pA), r"`t_ref` and `i_bias`: UltraLIF has neither"),

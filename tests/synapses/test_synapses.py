@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 import brainsim as bs
-from brainsim.synapses import Delta, Exponential, Relay
+from brainsim.synapses import NMDA, Alpha, Delta, DualExponential, Exponential, Relay
 from brainsim.units import ms, mV, nS
 
-SYNAPSES = [Delta(), Relay(), Exponential(5 * ms), Exponential(5 * ms, e_rev=-80 * mV)]
+SYNAPSES = [
+    Delta(), Relay(), Exponential(5 * ms), Exponential(5 * ms, e_rev=-80 * mV), Alpha(2 * ms), NMDA(), NMDA(alpha=0.5),
+    DualExponential(0.5 * ms, 5 * ms, e_rev=0 * mV),
+]  # fmt: skip
 
 
 def built(synapse, n=3, dtype=jnp.float32):
@@ -24,7 +27,7 @@ class TestContract:
 
         def step(state, arrivals):
             state = part.arrive(part.advance(state, 0.1), arrivals)
-            return state, jax.tree.leaves(part.drive(state))
+            return state, jax.tree.leaves(part.drive(state, jnp.full((2, 3), -50.0)))
 
         later, drives = jax.lax.scan(step, state, jnp.ones((4, 2, 3)))
         assert jax.tree.structure(later) == jax.tree.structure(state)
