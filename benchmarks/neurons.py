@@ -19,13 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 
 import brainsim as bs
+from brainsim import neurons as zoo
 from brainsim._streams import Stream
 from brainsim._types import Drive
 from brainsim.bench import limit, script
 from brainsim.bench.harness import Timing, check, lines_logged, result
 from brainsim.bench.pairs import alternate, ratio, share_that_differs
 from brainsim.fuse.loop import loop
-from brainsim.units import ms, mV
+from brainsim.units import ms, mV, pA
 
 DT = 0.1
 TOLERANCE = 1e-3
@@ -76,12 +77,28 @@ def cases() -> dict[str, Case]:
         ),
         "AdaptiveLIF": Case(bs.AdaptiveLIF(20 * ms, **AT_REST), current(5, 25)),
         "LI": Case(bs.LI(20 * ms), current(-5, 5)),
-        "SEAdLIF": Case(bs.neurons.SEAdLIF(), current(0, 30)),
-        "EFAdLIF": Case(bs.neurons.EFAdLIF(), current(0, 30)),
-        "CubaLIF": Case(bs.neurons.CubaLIF(20 * ms), lambda u: {"jump": 0.02 + 0.1 * u}),
-        "AMSU": Case(bs.neurons.AMSU(20 * ms), lambda u: {"jump": 0.002 + 0.02 * u}),
+        "SEAdLIF": Case(zoo.SEAdLIF(), current(0, 30)),
+        "EFAdLIF": Case(zoo.EFAdLIF(), current(0, 30)),
+        "CubaLIF": Case(zoo.CubaLIF(20 * ms), lambda u: {"jump": 0.02 + 0.1 * u}),
+        "AMSU": Case(zoo.AMSU(20 * ms), lambda u: {"jump": 0.002 + 0.02 * u}),
         "UltraLIF": Case(bs.UltraLIF(20 * ms), lambda u: {"jump": u - 0.5}),
         "Astrocyte": Case(bs.Astrocyte(), lambda u: {"jump": 0.002 * u}),
+        "QIF": Case(zoo.QIF(), current(5, 15)),
+        "EIF": Case(zoo.EIF(t_ref=2 * ms), current(600, 1000)),
+        "AdEx": Case(zoo.AdEx(t_ref=2 * ms), current(700, 1100)),
+        "Izhikevich": Case(zoo.Izhikevich(), current(5, 15)),
+        "Izhikevich (2007)": Case(zoo.Izhikevich2007(), current(80, 200)),
+        "EscapeLIF": Case(zoo.EscapeLIF(20 * ms), current(0.8, 1.5)),
+        "GIF": Case(zoo.GIF(tau_stc_1=10 * ms, q_stc_1=5 * pA, tau_sfa_1=50 * ms, q_sfa_1=2 * mV), current(140, 300)),
+        "GLIF 5": Case(zoo.GLIF(t_ref=3 * ms), current(300, 600)),
+        "MAT2": Case(zoo.MAT2(), current(500, 1500)),
+        "Hodgkin-Huxley": Case(zoo.HodgkinHuxley(), current(1000, 2000)),
+        "Hodgkin-Huxley, Traub": Case(zoo.TraubHH(), current(300, 900)),
+        "Pinsky-Rinzel": Case(zoo.PinskyRinzel(), current(250, 400)),
+        "ResonateAndFire": Case(zoo.ResonateAndFire(), current(0.5, 1)),
+        "BRF": Case(zoo.BRF(), lambda u: {"jump": 12 + 12 * u}),
+        "RateUnit": Case(zoo.RateUnit(), current(-2, 2)),
+        "LIF, precise times": Case(bs.LIF(20 * ms, precise_times=True, **AT_REST), current(5, 25)),
         "AdEx with noise (user's)": Case(adex(), current(400, 700)),
     }
 

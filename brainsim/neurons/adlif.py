@@ -75,7 +75,7 @@ class AdLIFNeuron(Neuron):
         u = relax(state.v, drive, dt, **parts)
         u = u if drive.jump is None else u + drive.jump
         spikes = self.surrogate(self.overdrive(State(v=u)))
-        return self._at_spikes(spikes, jnp.zeros_like(u), u), spikes
+        return self.at_spikes(spikes, jnp.zeros_like(u), u), spikes
 
     def overdrive(self, s: State) -> Array:
         """(v - v_th) / v_th."""

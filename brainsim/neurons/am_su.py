@@ -69,7 +69,7 @@ class AMSU(LeakyNeuron):
         spikes = self.surrogate(self.overdrive(State(v=v, a=state.a)))
         kappa = jnp.exp(-dt / self.tau_astro)
         a = kappa * state.a + (1 - kappa) * (self.r_astro * spikes)
-        return State(v=self._at_spikes(spikes, self.fallen(v), v), a=a), spikes
+        return State(v=self.at_spikes(spikes, self.fallen(v), v), a=a), spikes
 
     def overdrive(self, s: State) -> Array:
         """(v - theta) / (v_th - v_reset)."""

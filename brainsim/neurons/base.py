@@ -2,8 +2,9 @@
 
     x <- integrate(drift, x, dt);  v <- v + jump;  spike where overdrive(x) >= 0;  x <- reset(x) where a spike is
 
-While refractory, v keeps its value, jumps are discarded and there is no spike; other states go on. Units: ms, mV, pA,
-nS.
+While refractory, v keeps its value, jumps are discarded and there is no spike; other states go on, unless a model's
+`holds` says otherwise. Where a model has a `hazard` h (1/ms), spikes are drawn: a spike with probability
+1 - exp(-h(x) dt). Units: ms, mV, pA, nS.
 """
 
 import dataclasses
@@ -21,6 +22,7 @@ from .._params import Parameterized, concrete, is_zero, param
 from .._streams import Stream
 from .._types import Array, Context, Drive, State, Value
 from .integrate import INTEGRATORS, STOCHASTIC, synaptic_current
+from .precise import precise_step
 from .surrogate import Surrogate, surrogate_of
 
 
@@ -28,16 +30,22 @@ class Neuron(Parameterized):
     """A neuron model: parameters declared by `param`, `states`, and three functions of a state.
 
     A subclass defines `drift`, `overdrive` and `reset` (and `diffusion` for noise, `exact` for a closed-form step), or,
-    if it is no differential equation, `step`. All are elementwise in `jnp`; a state is read as `s.v`.
+    if it is no differential equation, `step`; a `hazard` in place of `overdrive` draws its spikes. All are elementwise
+    in `jnp`; a state is read as `s.v`.
 
     Attributes:
         t_ref: Absolute refractory time (ms), a multiple of dt: a spike holds v during the next t_ref/dt steps.
         i_bias: Constant current (pA).
-        surrogate: Derivative of the spike: a name, a `Surrogate`, or a function of the normalised overdrive.
+        surrogate: Derivative of the spike: a name, a `Surrogate`, or a function of the normalised overdrive. With a
+            `hazard` it is a function of (chance of a spike - number drawn).
         detach_reset: Whether no gradient crosses the reset.
-        integrator: "exp_euler", "rk2", "rk4", "heun", or "exact" where the model has a closed form.
+        integrator: "exp_euler", "rk2", "rk4", "heun", "euler", or "exact" where the model has a closed form.
+        precise_times: Whether spikes have a time inside their step, where reset and refractory time begin: then there
+            is a state `spike_offset` (ms), by which the last spike came before the end of its step; see `precise`.
         uses_refractory: Whether the state counts refractory steps: `t_ref` was not the number 0 at construction.
         states: Initial value of each state by name: a value slot, or the name of a parameter.
+        holds: States that keep their value while the neuron is refractory.
+        upward: Whether a spike is a crossing from below in this step, as in models that nothing resets.
         emits: What `step` returns beside the state: "spikes", or the name of a graded output.
         graded: Whether spikes take other values than 0 and 1.
     """
@@ -48,9 +56,12 @@ class Neuron(Parameterized):
     surrogate: Surrogate = eqx.field(static=True, default="atan")
     detach_reset: bool = eqx.field(static=True, default=True)
     integrator: str = eqx.field(static=True, default="exp_euler")
+    precise_times: bool = eqx.field(static=True, default=False)
     uses_refractory: bool = eqx.field(static=True, init=False)
 
     states: ClassVar[dict[str, Value]] = {}
+    holds: ClassVar[tuple[str, ...]] = ("v",)
+    upward: ClassVar[bool] = False
     emits: ClassVar[str] = "spikes"
     graded: ClassVar[bool] = False
 
@@ -60,14 +71,21 @@ class Neuron(Parameterized):
         self.surrogate = surrogate_of(self.surrogate)
         self.uses_refractory = not is_zero(self.t_ref)
         if kind.step is Neuron.step:
-            for name in ("drift", "overdrive", "reset"):
+            for name in ("drift", "hazard" if self._escapes else "overdrive", "reset"):
                 if getattr(kind, name) is getattr(Neuron, name):
                     raise TypeError(
                         f"{kind.__name__} must define `{name}`, or `step` if it is no differential equation."
                     )
         if kind.drift is not Neuron.drift:
-            exact = ("exact",) if kind.exact is not Neuron.exact else ()
-            _checks.choice("integrator", self.integrator, exact + (STOCHASTIC if self._noisy else tuple(INTEGRATORS)))
+            _checks.choice("integrator", self.integrator, self.integrators())
+        crosses = kind.drift is not Neuron.drift and kind.overdrive is not Neuron.overdrive
+        if self.precise_times and (self._noisy or self._escapes or not crosses):
+            raise ValueError(f"`precise_times`: {kind.__name__} has no smooth path to a threshold inside a step.")
+
+    def integrators(self) -> tuple[str, ...]:
+        """What `integrator` may be."""
+        own = ("exact",) if type(self).exact is not Neuron.exact else ()
+        return own + (STOCHASTIC if self._noisy else tuple(INTEGRATORS))
 
     @property
     def pointwise(self) -> bool:
@@ -84,6 +102,10 @@ class Neuron(Parameterized):
 
     def overdrive(self, s: State) -> Array:
         """Normalised distance to threshold, (v - v_th) / (v_th - v_reset); a spike where it is >= 0."""
+        raise NotImplementedError
+
+    def hazard(self, s: State) -> Array:
+        """Rate of spikes (per ms) in a state; a model that defines it draws its spikes."""
         raise NotImplementedError
 
     def reset(self, s: State) -> dict[str, Array]:
@@ -131,7 +153,8 @@ class Neuron(Parameterized):
             name: self.params[value].unit if isinstance(value, str) else units.unit_of(value)
             for name, value in self.states.items()
         }
-        return known | ({"refractory": ""} if self.uses_refractory else {})
+        precise = {"spike_offset": "ms"} if self.precise_times else {}
+        return known | ({"refractory": ""} if self.uses_refractory else {}) | precise
 
     def init_state(
         self,
@@ -152,7 +175,8 @@ class Neuron(Parameterized):
             dtype: float32 or float64.
 
         Returns:
-            Leaves `([batch], *shape)`; `refractory` (int32, steps left) where the neuron has a refractory time.
+            Leaves `([batch], *shape)`; `refractory` (int32, steps left) where the neuron has a refractory time,
+            `spike_offset` (ms) where its spikes have precise times.
         """
         for name in init:
             if name not in self.states:
@@ -162,8 +186,8 @@ class Neuron(Parameterized):
         full = shape if batch is None else (batch, *shape)
         state = {}
         for name, unit in self.state_units().items():
-            if name == "refractory":
-                state[name] = jnp.zeros(full, jnp.int32)
+            if name in ("refractory", "spike_offset"):
+                state[name] = jnp.zeros(full, jnp.int32 if name == "refractory" else dtype)
                 continue
             value = init.get(name, self.states[name])
             value = getattr(self, value) if isinstance(value, str) else value
@@ -182,22 +206,38 @@ class Neuron(Parameterized):
         Returns:
             The state at t + dt, after the reset, and the spikes 0. or 1., `([batch], n)`.
         """
+        if self.precise_times:
+            return precise_step(self, state, drive, dt)
         later = self.integrate(state, drive, dt, key)
         if drive.jump is not None:
             later["v"] = later["v"] + drive.jump
         held = state.refractory > 0 if self.uses_refractory else None
         if held is not None:
-            later["v"] = jnp.where(held, state.v, later["v"])
+            for name in self.holds:
+                later[name] = jnp.where(held, getattr(state, name), later[name])
         reached = State(**later)
-        spikes = self.surrogate(self.overdrive(reached))
+        spikes = self.fired(state, reached, dt, key)
         if held is not None:
             spikes = jnp.where(held, 0, spikes)
         for name, value in self.after_spike(reached).items():
-            later[name] = self._at_spikes(spikes, value, later[name])
+            later[name] = self.at_spikes(spikes, value, later[name])
         if held is not None:
-            hold = jnp.round(self.t_ref / dt).astype(jnp.int32)
-            later["refractory"] = jnp.where(spikes > 0, hold, jnp.maximum(state.refractory - 1, 0))
+            later["refractory"] = jnp.where(spikes > 0, self.hold_steps(dt), jnp.maximum(state.refractory - 1, 0))
         return State(**later), spikes
+
+    def fired(self, before: State, reached: State, dt: float, key: Stream | None) -> Array:
+        """Spikes of a step from `before` to `reached`, whatever the refractory time says."""
+        if self._escapes:
+            if key is None:
+                raise ValueError(f"`key`: {type(self).__name__} draws its spikes and needs a random stream.")
+            chance = -jnp.expm1(-dt * self.hazard(reached))
+            return self.surrogate(chance - key.uniform(chance.shape, draw=len(self.states), dtype=chance.dtype))
+        spikes = self.surrogate(self.overdrive(reached))
+        return jnp.where(self.overdrive(before) < 0, spikes, 0) if self.upward else spikes
+
+    def hold_steps(self, dt: float) -> Array:
+        """Steps that v is held after a spike, int32."""
+        return jnp.round(self.t_ref / dt).astype(jnp.int32)
 
     def integrate(self, state: State, drive: Drive, dt: float, key: Stream | None) -> dict[str, Array]:
         """Every state but `refractory` after `dt`, before jumps and spikes."""
@@ -222,6 +262,10 @@ class Neuron(Parameterized):
     def _noisy(self) -> bool:
         return type(self).diffusion is not Neuron.diffusion
 
+    @property
+    def _escapes(self) -> bool:
+        return type(self).hazard is not Neuron.hazard
+
     def _kick(self, x: State, dt: float, key: Stream | None) -> Any:
         if key is None:
             raise ValueError(f"`key`: {type(self).__name__} has noise and needs a random stream.")
@@ -234,7 +278,8 @@ class Neuron(Parameterized):
 
         return kick
 
-    def _at_spikes(self, spikes: Array, value: Array, otherwise: Array) -> Array:
+    def at_spikes(self, spikes: Array, value: Array, otherwise: Array) -> Array:
+        """`value` where there is a spike; the gradient crosses the choice unless `detach_reset`."""
         if self.detach_reset:
             return jnp.where(spikes > 0, value, otherwise)
         return spikes * value + (1 - spikes) * otherwise

@@ -1,13 +1,18 @@
 """Integrators of dx = f(x, t) dt + g(x) dW over one step, for models that give `drift` and perhaps `diffusion`.
 
-    exp_euler   x + f dt (exp(z) - 1) / z,   z = dt df_j/dx_j         order 1, exact for a linear, uncoupled f
-    rk2         midpoint                                              order 2
-    rk4         classical Runge-Kutta                                 order 4
-    heun        mean of f and g at x and at x + f dt + g dW           order 2; with noise the Stratonovich solution
+                                                                    order   strong, weak order with noise
+    euler       x + f dt                                              1
+    exp_euler   x + f dt (exp(z) - 1) / z,   z = dt df_j/dx_j         1       1/2 (1 where g is constant), 1: Ito
+    rk2         midpoint                                              2
+    rk4         classical Runge-Kutta                                 4
+    heun        mean of f and g at x and at x + f dt + g dW           2       1, 1: Stratonovich
 
-Noise dW = sqrt(dt) N(0, 1) is added by `exp_euler` (Euler-Maruyama: the Ito solution) and `heun`. Hairer, Norsett and
-Wanner, "Solving Ordinary Differential Equations I" (1993); Hochbruck and Ostermann, Acta Numerica 19 (2010) 209;
-Kloeden and Platen, "Numerical Solution of Stochastic Differential Equations" (1992).
+A model's own "exact" step, where there is one, has no error but rounding for currents that are held or decay as
+exponentials. exp_euler is exact for a linear, uncoupled f; its z is held at 30, which no step resolves, so that the
+upswing of a spike stays finite. Noise dW = sqrt(dt) N(0, 1) is one number for each state that has noise, and g_j a
+function of x_j (diagonal noise), for which Heun's strong order is 1. Hairer, Norsett and Wanner, "Solving Ordinary
+Differential Equations I" (1993); Hochbruck and Ostermann, Acta Numerica 19 (2010) 209; Kloeden and Platen, "Numerical
+Solution of Stochastic Differential Equations" (1992); Ruemelin, SIAM J. Numer. Anal. 19 (1982) 604.
 """
 
 from collections.abc import Callable
@@ -22,6 +27,8 @@ Field = Callable[[State, float | None], State]
 """f(x, t) with t in ms from the start of the step; t = None asks for the mean over the step."""
 Kick = Callable[[State], State]
 """g(x) dW, with the same dW at every call of one step."""
+STEEPEST = 30.0
+"""Largest growth exponent of one step of exponential Euler."""
 
 
 def synaptic_current(i_bias: Array, drive: Drive, dt: float, time: float | None) -> Callable[[Array], Array]:
@@ -44,6 +51,11 @@ def synaptic_current(i_bias: Array, drive: Drive, dt: float, time: float | None)
     return (lambda v: held) if conductance is None else (lambda v: held - conductance * v)
 
 
+def euler(field: Field, x: State, dt: float, kick: Kick | None = None) -> State:
+    """Forward Euler; a decaying current by its value at the start of the step."""
+    return _add(x, dt, field(x, 0.0))
+
+
 def exp_euler(field: Field, x: State, dt: float, kick: Kick | None = None) -> State:
     """Exponential Euler; the linear coefficient of each state is the derivative of its own drift."""
     slope, push = jax.linearize(lambda s: field(s, None), x)
@@ -51,7 +63,7 @@ def exp_euler(field: Field, x: State, dt: float, kick: Kick | None = None) -> St
     for name in x:
         one = State(**{k: (jnp.ones_like if k == name else jnp.zeros_like)(getattr(x, k)) for k in x})
         linear = getattr(push(one), name)
-        later[name] = getattr(x, name) + dt * getattr(slope, name) * exprel(dt * linear)
+        later[name] = getattr(x, name) + dt * getattr(slope, name) * exprel(jnp.minimum(dt * linear, STEEPEST))
     return State(**later) if kick is None else _add(State(**later), 1.0, kick(x))
 
 
@@ -80,7 +92,13 @@ def heun(field: Field, x: State, dt: float, kick: Kick | None = None) -> State:
     return _add(_add(x, dt / 2, _add(first, 1.0, field(guess, dt))), 0.5, _add(push, 1.0, kick(guess)))
 
 
-INTEGRATORS: dict[str, Callable[..., State]] = {"exp_euler": exp_euler, "rk2": rk2, "rk4": rk4, "heun": heun}
+INTEGRATORS: dict[str, Callable[..., State]] = {
+    "exp_euler": exp_euler,
+    "rk2": rk2,
+    "rk4": rk4,
+    "heun": heun,
+    "euler": euler,
+}
 STOCHASTIC = ("exp_euler", "heun")
 
 

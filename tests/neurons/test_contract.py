@@ -14,15 +14,30 @@ from brainsim._types import Drive
 from brainsim.fuse.loop import loop
 from brainsim.neurons import (
     AMSU,
+    BRF,
+    EIF,
+    GIF,
+    GLIF,
     LI,
     LIF,
+    MAT2,
+    QIF,
     AdaptiveLIF,
+    AdEx,
     Astrocyte,
     CubaLIF,
     EFAdLIF,
     LeakyAstrocyte,
+    EscapeLIF,
+    HodgkinHuxley,
+    Izhikevich,
+    Izhikevich2007,
     Neuron,
+    PinskyRinzel,
+    RateUnit,
+    ResonateAndFire,
     SEAdLIF,
+    TraubHH,
     UltraDLIF,
     UltraLIF,
     param,
@@ -32,7 +47,7 @@ from brainsim.units import Hz, ms, mV, nS, pA, pF
 N, BATCH, DT, STEPS = 3, 2, 0.1, 40
 
 
-class Izhikevich(Neuron):
+class Own(Neuron):
     """dv/dt = 0.04 v^2 + 5 v + 140 - u + i, du/dt = a (b v - u): a user's class, with no closed form."""
 
     a: jax.Array = param(0.02)
@@ -51,7 +66,7 @@ class Izhikevich(Neuron):
         return dict(v=self.v_reset, u=s.u + 8)
 
 
-class Noisy(Izhikevich):
+class Noisy(Own):
     """The same with noise on the voltage."""
 
     def diffusion(self, s):
@@ -75,29 +90,64 @@ NEURONS = {
     "UltraDLIF": UltraDLIF(20 * ms, leak="paper"),
     "Astrocyte": Astrocyte(),
     "LeakyAstrocyte": LeakyAstrocyte(tau_fade=99.5 * ms),
-    "Izhikevich": Izhikevich(t_ref=0.5 * ms),
+    "Own": Own(t_ref=0.5 * ms),
     "Noisy": Noisy(integrator="heun"),
 }
+BOTH = tuple(NEURONS)
+"""What runs on both paths here; the others' XLA path is tested with kernels off, and in `test_fused_accuracy`."""
+NEURONS |= {
+    "LIF precise": LIF(precise_times=True, t_ref=np.array([0.0, 0.1, 1.0]) * ms),
+    "QIF": QIF(),
+    "EIF": EIF(t_ref=0.2 * ms),
+    "AdEx": AdEx(),
+    "Izhikevich": Izhikevich(t_ref=0.5 * ms),
+    "Izhikevich2007": Izhikevich2007(),
+    "EscapeLIF": EscapeLIF(t_ref=0.2 * ms),
+    "GIF": GIF(tau_stc_1=10 * ms, q_stc_1=5 * pA, tau_sfa_1=20 * ms, q_sfa_1=1 * mV, t_ref=0.5 * ms),
+    "GLIF": GLIF(t_ref=0.5 * ms),
+    "MAT2": MAT2(t_ref=0.5 * ms, alpha_1=1 * mV),
+    "HodgkinHuxley": HodgkinHuxley(v_th=-20 * mV),
+    "TraubHH": TraubHH(),
+    "PinskyRinzel": PinskyRinzel(),
+    "ResonateAndFire": ResonateAndFire(t_ref=0.2 * ms),
+    "BRF": BRF(),
+    "RateUnit": RateUnit(),
+}
+DRAWN = ("EscapeLIF", "GIF")
+GATED = ("HodgkinHuxley", "TraubHH", "PinskyRinzel")
 SPIKING = [name for name, neuron in NEURONS.items() if neuron.emits == "spikes" and "Ultra" not in name]
-QUIET = [name for name in NEURONS if not any(kind in name for kind in ("Ultra", "Noisy", "LeakyAstrocyte"))]
+QUIET = [name for name in NEURONS if "Ultra" not in name and name not in ("Noisy", "LeakyAstrocyte", "BRF", "TraubHH", *DRAWN)]
+MILLIVOLTS = ("physical", "Own", "Noisy", "QIF", "EIF", "AdEx", "Izh", "GIF", "GLIF", "MAT2")
+
+
+def on_paths(names, **how):
+    """Tests of neurons, on one path or on both."""
+    pairs = [(name, path) for name in names for path in (("xla", "fused") if name in BOTH else ("fused",))]
+    return pytest.mark.parametrize(("name", "sim"), pairs, indirect=["sim"], **how)
 
 
 def stimulus(name: str, steps: int, lead: tuple[int, ...] = (), dtype=jnp.float32) -> Drive:
     """Jumps (and currents where there is such a port) that make every spiking neuron fire several times."""
-    scale = 15.0 if "physical" in name or "Izh" in name or "Noisy" in name else 0.6
+    scale = 15.0 if any(part in name for part in MILLIVOLTS) else 0.6
     rng = np.random.default_rng(0)
     jump = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
     if "Ultra" in name or "Astrocyte" in name:
         return Drive(jump=jump)
+    if name == "BRF":
+        return Drive(jump=3000 * jump)
+    if name in GATED:  # there and back again: nothing else makes them fire several times in a few ms
+        push = np.where(np.arange(steps) % 10 == 2, 80.0, np.where(np.arange(steps) % 10 == 7, -80.0, 0.0))
+        jump = jnp.asarray(push.reshape(steps, *(1 for _ in (*lead, N))), dtype) + jump
     current = jnp.asarray(scale * rng.random((steps, *lead, N)), dtype)
     decaying = ((jnp.asarray(rng.random((steps, *lead, N)), dtype), jnp.full((steps,), 5.0, dtype)),)
     return Drive(jump=jump, current=current, decaying=decaying)
 
 
-@pytest.fixture(params=["xla", "fused"])
+@pytest.fixture
 def sim(request, sim):
-    """The whole battery on XLA's loop and on the fused one."""
-    sim.run = functools.partial(sim.run, over=loop if request.param == "fused" else jax.lax.scan)
+    """XLA's loop or the fused one, as `on_paths` says."""
+    fused = getattr(request, "param", "fused") == "fused"
+    sim.run = functools.partial(sim.run, over=loop if fused else jax.lax.scan)
     return sim
 
 
@@ -117,7 +167,7 @@ def test_every_neuron_is_fused(name, batch, caplog):
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("name", NEURONS)
+@on_paths(NEURONS)
 class TestContract:
     def test_state_keeps_shape_and_dtype_in_float32_and_float64(self, name, sim, x64):
         for dtype in (jnp.float32, jnp.float64):
@@ -150,14 +200,14 @@ class TestContract:
             jax.tree.map(lambda *x: jnp.stack(x), *trials)
         )
         np.testing.assert_allclose(mapped, jnp.stack(alone), rtol=1e-5, atol=1e-5)
-        if name != "Noisy":  # every trial of a batch has noise of its own
+        if name not in ("Noisy", *DRAWN):  # every trial of a batch has noise of its own
             _, (_, batch) = sim.run(neuron, sim.start(neuron, N, batch=BATCH), drive)
             np.testing.assert_allclose(batch.swapaxes(0, 1), mapped, rtol=1e-5, atol=1e-5)
 
     def test_gradients_are_finite_at_threshold_and_beyond(self, name, sim):
         neuron = sim.build(NEURONS[name], N)
         state, drive = sim.start(neuron, N), stimulus(name, STEPS)
-        at = {"Astrocyte": "ca", "LeakyAstrocyte": "level"}.get(name, "v")
+        at = {"Astrocyte": "ca", "LeakyAstrocyte": "level", "RateUnit": "x"}.get(name, "v")
         threshold = neuron.sic_th if name == "Astrocyte" else neuron.v_th if "v_th" in neuron.params else 1.0
         start = jnp.broadcast_to(jnp.asarray(threshold), (N,))
 
@@ -184,7 +234,7 @@ class TestContract:
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(built))
 
 
-@pytest.mark.parametrize("name", QUIET)
+@on_paths(QUIET)
 def test_no_input_no_output(name, sim):
     neuron = sim.build(NEURONS[name], N)
     state = sim.start(neuron, N)
@@ -194,7 +244,7 @@ def test_no_input_no_output(name, sim):
         jax.tree.map(np.testing.assert_array_equal, last, state)
 
 
-@pytest.mark.parametrize("name", SPIKING)
+@on_paths(SPIKING)
 class TestSpiking:
     def test_it_fires_and_rests(self, name, sim):
         neuron = sim.build(NEURONS[name], N)
@@ -204,6 +254,8 @@ class TestSpiking:
 
     def test_a_spike_at_exactly_the_threshold(self, name, sim):
         """The test of a step is v >= v_th, after the jump: one ulp below there is no spike."""
+        if name in ("BRF", *DRAWN):
+            return
         neuron = sim.build(NEURONS[name], N)
         state = sim.start(neuron, N)
         reached = {s: jnp.broadcast_to(getattr(state, s), (N,)) for s in neuron.states}
@@ -220,14 +272,19 @@ class TestSpiking:
         if not neuron.uses_refractory:
             assert "refractory" not in sim.start(neuron, N)
             return
-        big = Drive(jump=jnp.full((60, N), 300.0))
+        big = Drive(jump=jnp.full((60, N), 300.0), current=jnp.full((60, N), 300.0))
         _, (states, out) = sim.run(neuron, sim.start(neuron, N), big)
         hold = np.broadcast_to(np.round(np.asarray(neuron.t_ref) / DT).astype(int), (N,))
         for i in range(N):
             times = np.flatnonzero(out[:, i])
+            if neuron.precise_times:  # they wake inside a step
+                exact = times * DT - np.asarray(states.spike_offset)[times, i]
+                assert (np.diff(exact) > hold[i] * DT - 1e-5).all() and len(times) > 3
+                continue
             np.testing.assert_array_equal(np.diff(times), hold[i] + 1)
-            held = np.asarray(states.v[: hold[i] + 1, i])
-            np.testing.assert_array_equal(held, held[0])
+            held = np.asarray(states.v[times[0] : times[0] + hold[i] + 1, i])
+            if "v" in neuron.holds:
+                np.testing.assert_array_equal(held, held[0])
 
 
 def test_t_ref_off_the_grid_is_refused(sim):
@@ -255,7 +312,7 @@ def test_t_ref_off_the_grid_is_refused(sim):
         (lambda: LIF(float("nan")), r"`tau_mem`: expected a time \(ms\), got nan"),
         (lambda: LIF(reset="hard"), r'`reset`: expected one of "value", "subtract", "none", got \'hard\''),
         (lambda: LIF(integrator="rk5"), r'`integrator`: expected one of "exact", "exp_euler", "rk2", "rk4", "heun"'),
-        (lambda: Izhikevich(integrator="exact"), r'`integrator`: expected one of "exp_euler"'),
+        (lambda: Own(integrator="exact"), r'`integrator`: expected one of "exp_euler"'),
         (lambda: Noisy(integrator="rk4"), r'`integrator`: expected one of "exp_euler", "heun", got'),
         (lambda: LI(t_ref=1 * ms), r"`t_ref`: LI has no spikes"),
         (lambda: Astrocyte(t_ref=1 * ms), r"`t_ref`: Astrocyte has no spikes"),
@@ -273,6 +330,21 @@ def test_t_ref_off_the_grid_is_refused(sim):
         (lambda: SEAdLIF((5 * mV, 9 * mV)), r"`tau_mem_range`: expected a time \(ms\), got 5 mV"),
         (lambda: EFAdLIF(t_ref=1 * ms), r"`t_ref`: EFAdLIF has no refractory time"),
         (lambda: EFAdLIF(b=2.5), r"`b` must be <= 2"),
+        (lambda: Noisy(precise_times=True), r"`precise_times`: Noisy has no smooth path to a threshold"),
+        (lambda: EscapeLIF(precise_times=True), r"`precise_times`: EscapeLIF has no smooth path"),
+        (lambda: AMSU(precise_times=True), r"`precise_times`: AMSU has no smooth path"),
+        (lambda: GIF(tau_stc_2=1 * ms), r"`q_stc_2`: expected with `tau_stc_2`, got None"),
+        (lambda: GIF(q_sfa_1=1 * mV), r"`tau_sfa_1`: expected with `q_sfa_1`, got None"),
+        (lambda: GLIF(6), r"`level`: expected 1, 2, 3, 4 or 5, got 6"),
+        (lambda: GLIF(1, th_s_add=1 * mV), r"`th_s_add`: GLIF of level 1 has no use for it"),
+        (lambda: GLIF(5, v_reset=-70 * mV), r"`v_reset`: GLIF of level 5 has no use for it"),
+        (lambda: HodgkinHuxley(t_ref=1 * ms), r"`t_ref`: HodgkinHuxley is refractory by its channels"),
+        (lambda: PinskyRinzel(into="axon"), r'`into`: expected one of "soma", "dendrite", got \'axon\''),
+        (lambda: RateUnit(activation="relu"), r'`activation`: expected one of "linear", "threshold_linear", "tanh"'),
+        (lambda: RateUnit(t_ref=1 * ms), r"`t_ref`: RateUnit has no spikes"),
+        (lambda: BRF(t_ref=1 * ms), r"`t_ref`: BRF is refractory by its variable q"),
+        (lambda: Izhikevich(integrator="exact"), r'`integrator`: expected one of "published", "exp_euler"'),
+        (lambda: Izhikevich2007(c_mem=1 * mV), r"`c_mem`: expected a capacitance \(pF\), got 1 mV"),
     ],
 )
 def test_misuse_is_refused_by_name(make, message):

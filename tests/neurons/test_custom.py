@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+import brainsim
 from brainsim import neurons as bs
 from brainsim._types import Drive
 from brainsim.units import ms, mV, nS, pA, pF
@@ -53,6 +54,13 @@ def test_adex_against_scipy(sim, x64):
     truth = solve_ivp(slope, (0, steps * 0.01), [-70, 0], method="DOP853", rtol=1e-12, atol=1e-12).y[:, -1]
     assert steps > 500
     np.testing.assert_allclose([states.v[steps - 1, 0], states.w[steps - 1, 0]], truth, rtol=1e-8)
+
+
+@pytest.mark.kernels
+def test_a_users_neuron_is_fused():
+    net = brainsim.Network({"E": brainsim.Population(50, AdEx(t_ref=2 * ms))}, dt=0.1 * ms)
+    found = brainsim.explain(net)
+    assert (found.loop, found.parts[0].way, found.why) == ("one native call", "fused", ())
 
 
 def test_units_of_a_users_parameter_are_checked():

@@ -15,11 +15,16 @@ from brainsim.fuse.graph import graph_of
 from brainsim.fuse.loop import loop
 from brainsim.fuse.trace import trace
 from tests.fuse.bounds import Bounded, Evaluation
-from tests.neurons.test_contract import DT, NEURONS, N
+from tests.neurons.test_contract import DRAWN, DT, GATED, MILLIVOLTS, NEURONS, N
 
 REPEATS = 200
 # Noise is compared bit by bit in tests/fuse; what reads its neighbours never fuses.
-PLAIN = [name for name, neuron in NEURONS.items() if name != "Noisy" and neuron.pointwise]
+# A precise time divides by what is exactly 0 in some lanes, which the bounds cannot decide; see `test_precise`.
+PLAIN = [
+    name
+    for name, neuron in NEURONS.items()
+    if name not in ("Noisy", *DRAWN) and neuron.pointwise and not neuron.precise_times
+]
 
 
 def random_step(name, seed):
@@ -28,7 +33,7 @@ def random_step(name, seed):
     neuron = NEURONS[name].build("x", (N,), dt=DT, key=jax.random.key(0), dtype=jnp.float32)
     neuron = jax.tree.map(lambda leaf: jnp.tile(leaf, REPEATS) if leaf.shape == (N,) else leaf, neuron)
     state = neuron.init_state((N * REPEATS,), key=jax.random.key(0), dtype=jnp.float32)
-    spread = 10.0 if "physical" in name or "Izh" in name else 0.5
+    spread = 10.0 if name in GATED or any(part in name for part in MILLIVOLTS) else 0.5
     fields = {}
     for field in state:
         start = np.asarray(getattr(state, field))
@@ -39,7 +44,9 @@ def random_step(name, seed):
             fields[field] = jnp.asarray(start + noise, jnp.float32)
     arrays = [jnp.asarray(np.abs(rng.normal(size=N * REPEATS)), jnp.float32) for _ in range(5)]
     drive = Drive(jump=arrays[0])
-    if "Ultra" not in name and name != "Astrocyte":
+    if name == "ResonateAndFire":
+        drive = Drive(arrays[0], arrays[1], None, None, ((arrays[4], jnp.float32(5.0)),))
+    elif "Ultra" not in name and name not in ("Astrocyte", "BRF"):
         drive = Drive(arrays[0], arrays[1], arrays[2], arrays[3], ((arrays[4], jnp.float32(5.0)),))
     return neuron, State(**fields), drive
 

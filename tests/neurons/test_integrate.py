@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from brainsim._types import Drive
+from brainsim._types import Drive, State
 from brainsim.neurons import LIF, Neuron, param
+from brainsim.neurons.integrate import INTEGRATORS
 from brainsim.units import ms, mV
 
 T, TAU_SYN = 8.0, 3.0
@@ -50,7 +51,7 @@ def truth():
     return solve_ivp(slope, (0, T), [-0.5, 0.2], method="DOP853", rtol=1e-13, atol=1e-14).y[:, -1]
 
 
-@pytest.mark.parametrize(("integrator", "order"), [("exp_euler", 1), ("rk2", 2), ("heun", 2), ("rk4", 4)])
+@pytest.mark.parametrize(("integrator", "order"), [("euler", 1), ("exp_euler", 1), ("rk2", 2), ("heun", 2), ("rk4", 4)])
 def test_order_of_convergence(integrator, order, truth, sim, x64):
     sizes = np.array([0.1, 0.05, 0.025]) if order < 4 else np.array([0.4, 0.2, 0.1])
     errors = []
@@ -105,6 +106,32 @@ class Multiplicative(Additive):
 
     def diffusion(self, s):
         return dict(v=0.3 * s.v)
+
+
+@pytest.mark.parametrize(("integrator", "strong"), [("exp_euler", 0.5), ("heun", 1.0)])
+def test_order_of_convergence_with_noise(integrator, strong, x64):
+    """dv = mu v dt + sigma v dW for 1 ms, where one step multiplies v by a function of its dW only.
+
+    Its moments with the multiplier of the exact solution, by Gauss-Hermite quadrature, give the distance in the mean
+    square (strong) and the error of the second moment (weak, order 1) without any sampling.
+    """
+    mu, sigma = -0.4, 0.5
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    mean = lambda values: float(weights @ np.asarray(values) / weights.sum())
+    sizes, far, off = 2.0 ** -np.arange(4, 9), [], []
+    for dt in sizes:
+        dw = np.sqrt(dt) * nodes
+        field = lambda s, time: State(v=mu * s.v)
+        kick = lambda s, dw=dw: State(v=sigma * s.v * dw)
+        ours = np.asarray(INTEGRATORS[integrator](field, State(v=jnp.ones(nodes.size)), dt, kick).v)
+        drift = mu if integrator == "heun" else mu - sigma**2 / 2
+        exact, steps = np.exp(drift * dt + sigma * dw), round(1 / dt)
+        both = mean(ours**2) ** steps, mean(ours * exact) ** steps, mean(exact**2) ** steps
+        far.append(np.sqrt(both[0] - 2 * both[1] + both[2]))
+        off.append(abs(both[0] - both[2]))
+    orders = [np.polyfit(np.log(sizes), np.log(errors), 1)[0] for errors in (far, off)]
+    assert abs(orders[0] - strong) < 0.15, (orders, far)
+    assert abs(orders[1] - 1) < 0.15, (orders, off)
 
 
 @pytest.mark.parametrize("integrator", ["exp_euler", "heun"])

@@ -29,8 +29,8 @@ class Parallel(Cell):
 
     def __post_init__(self):
         neuron = self.neuron
-        free = isinstance(neuron, LIF) and (neuron.reset, neuron.integrator) == ("none", "exact")
-        if not (isinstance(neuron, LI) or free) or neuron.uses_refractory:
+        free = type(neuron) is LIF and (neuron.reset, neuron.integrator) == ("none", "exact")
+        if not (isinstance(neuron, LI) or free) or neuron.uses_refractory or neuron.precise_times:
             raise ValueError(
                 f'`neuron`: expected LI or LIF(reset="none") with exact integration and no `t_ref`, got {neuron!r}: '
                 f"only then is a step linear in the step before."

@@ -124,6 +124,8 @@ def _require_cuba(name: str, layer: Any) -> None:
         why = 'its `reset` is "none"'
     elif neuron.uses_refractory:
         why = "it has a refractory time `t_ref`"
+    elif neuron.precise_times:
+        why = "it has `precise_times`, where this method is that of the grid"
     elif neuron.integrator != "exact":
         why = f'its `integrator` is "{neuron.integrator}", not "exact"'
     if why is not None:

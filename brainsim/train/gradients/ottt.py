@@ -56,6 +56,8 @@ class Ottt:
             why = 'its reset is not `reset="subtract"` with `detach_reset=True`'
         elif neuron.uses_refractory:
             why = "it has a refractory time `t_ref`"
+        elif neuron.precise_times:
+            why = "it has `precise_times`"
         elif neuron.integrator != "exact" or jnp.ndim(neuron.tau_mem) > 0:
             why = '`tau_mem` is not one number, or `integrator` is not "exact"'
         if why is not None:
