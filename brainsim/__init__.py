@@ -10,6 +10,7 @@ from . import _allocator as _allocator  # before JAX starts its threads
 from . import analysis as analysis
 from . import connectivity as connectivity
 from . import datasets as datasets
+from . import interop as interop
 from . import neurons as neurons
 from . import operators as operators
 from . import synapses as synapses
@@ -21,6 +22,8 @@ from .connectivity import EdgeList as EdgeList
 from .connectivity import FixedIndegree as FixedIndegree
 from .connectivity import FixedProbability as FixedProbability
 from .connectivity import OneToOne as OneToOne
+from .interop import from_nir as from_nir
+from .interop import to_nir as to_nir
 from .networks import OU as OU
 from .networks import Network as Network
 from .networks import Population as Population

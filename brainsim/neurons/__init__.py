@@ -9,7 +9,10 @@ from .am_su import AMSU as AMSU
 from .astrocyte import Astrocyte as Astrocyte
 from .band import Band as Band
 from .base import Neuron as Neuron
+from .cuba_li import CubaLI as CubaLI
 from .cuba_lif import CubaLIF as CubaLIF
+from .integrate_and_fire import IF as IF
+from .integrator import Integrator as Integrator
 from .li import LI as LI
 from .lif import LIF as LIF
 from .sources import Input as Input

@@ -80,7 +80,8 @@ class Linear(Layer):
         weight = draw_weight(self.weight, f"{path}.weight", (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
         built = eqx.tree_at(lambda layer: layer.weight, self, weight)
         if self.bias is not None:
-            built = eqx.tree_at(lambda layer: layer.bias, built, jnp.zeros(self.n_out, dtype))
+            bias = self.bias if eqx.is_array(self.bias) else jnp.zeros(self.n_out, dtype)
+            built = eqx.tree_at(lambda layer: layer.bias, built, bias)
         if self.delays is not None:
             delays = self.delays.build(path, (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
             built = eqx.tree_at(lambda layer: layer.delays, built, delays)

@@ -124,6 +124,8 @@ def _require_cuba(name: str, layer: Any) -> None:
         why = 'its `reset` is "none"'
     elif neuron.uses_refractory:
         why = "it has a refractory time `t_ref`"
+    elif neuron.port != "jump" or neuron.w_in is not None:
+        why = "its input is held over the step (`port`) or scaled (`w_in`)"
     elif neuron.integrator != "exact":
         why = f'its `integrator` is "{neuron.integrator}", not "exact"'
     if why is not None:

@@ -1,0 +1,6 @@
+"""Models and recordings from other tools and for them: NIR, read and written."""
+
+from .convention import ApproximationWarning as ApproximationWarning
+from .from_nir import from_nir as from_nir
+from .imported import Imported as Imported
+from .to_nir import to_nir as to_nir
