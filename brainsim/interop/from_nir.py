@@ -4,7 +4,6 @@ Inputs are held over a step and the equations are integrated exactly over it (se
 cycle takes one step. Pedersen et al., Nat. Commun. 15 (2024) 8122 (NIR).
 """
 
-import dataclasses
 import os
 import warnings
 from typing import Any
@@ -17,7 +16,7 @@ from ..networks import layers
 from ..networks.layers import Layer
 from .convention import ApproximationWarning, Convention, Report, reporter
 from .diagram import Diagram, Node, diagram_of, equal
-from .imported import Imported, Place, Source, write_place
+from .imported import Imported, Place, Source
 from .layer_nodes import layer_of, node_of, recurrent_weight
 from .neuron_nodes import RESETS
 from .package import nir_package
@@ -78,9 +77,10 @@ def from_nir(
     row = reading.row(diagram, "")
     reading.warn_of_times()
     shape = tuple(int(n) for n in _shape_of(diagram, "Input"))
-    model = Imported(*row, dt=convention.dt, seed=seed, input_shape=shape)
+    source = Source(diagram, reading.places, {}, time_unit, scheme)
+    model = Imported(*row, convention=convention, seed=seed, input_shape=shape, source=source)
     _check_output(diagram, model)
-    return _with_source(model, Source(diagram, reading.places, {}, time_unit, scheme), convention)
+    return model
 
 
 def _diagram(graph: Any) -> Diagram:
@@ -105,14 +105,6 @@ def _check_output(diagram: Diagram, model: Imported) -> None:
             f"NIR node {diagram.ends('Output')[0]} (Output): expected shape {said}, the nodes before it give "
             f"{model.shapes[-1]}."
         )
-
-
-def _with_source(model: Imported, source: Source, convention: Convention) -> Imported:
-    """The model with its graph, after each node was written once more to be compared with later."""
-    known = model.places
-    written = {path: write_place(place, *known[place.layer], convention) for path, place in source.places.items()}
-    object.__setattr__(model, "source", dataclasses.replace(source, written=written))  # frozen, and still our own
-    return model
 
 
 class _Reading:

@@ -1,4 +1,4 @@
-"""A model that was read from a NIR graph, and the graph, so that what training leaves alone is written back unchanged."""
+"""A model that was read from a NIR graph, with the graph: what training leaves alone is written back unchanged."""
 
 import dataclasses
 from typing import Any
@@ -44,7 +44,7 @@ class Source:
     Attributes:
         diagram: The graph as it was.
         places: Where each node went, by path ("sub/lif" in a graph inside).
-        written: What each node's place was as a node when it was read, by path.
+        written: What each node's place was as a node when it was read, by path; `Imported` adds it.
         time_unit: Unit of the graph's times.
         scheme: How the graph's equations were understood.
     """
@@ -60,10 +60,18 @@ class Imported(Sequential):
     """A `Sequential` that `from_nir` made.
 
     Attributes:
-        source: The graph that it was read from; None for none.
+        source: The graph that it was read from.
     """
 
-    source: Source | None = eqx.field(static=True, default=None)
+    source: Source = eqx.field(static=True)
+
+    def __init__(
+        self, *row: tuple[str, Layer], convention: Convention, seed: int, input_shape: tuple[int, ...], source: Source
+    ):
+        super().__init__(*row, dt=convention.dt, seed=seed, input_shape=input_shape)
+        known = self.places
+        written = {path: write_place(place, *known[place.layer], convention) for path, place in source.places.items()}
+        self.source = dataclasses.replace(source, written=written)
 
 
 def write_place(place: Place, layer: Layer, shape: tuple[int, ...], convention: Convention) -> Written:

@@ -86,7 +86,7 @@ def _with_bias(layer: Any, fields: Fields, convention: Convention) -> Layer:
     return layer
 
 
-def _read_conv(kind: type[layers.Conv1d] | type[layers.Conv2d]) -> Callable[[Fields, Convention, Report], Layer]:
+def _read_conv(kind: Any) -> Callable[[Fields, Convention, Report], Layer]:
     def read(fields: Fields, convention: Convention, report: Report) -> Layer:
         weight, groups = convention.as_dtype(fields["weight"]), int(fields["groups"])
         if weight.ndim != kind.rank + 2:
@@ -99,7 +99,7 @@ def _read_conv(kind: type[layers.Conv1d] | type[layers.Conv2d]) -> Callable[[Fie
             weight.shape[0],
             weight.shape[2:],
             stride=stride,
-            padding=padding if isinstance(padding, str) else _axes(padding),  # pyright: ignore[reportArgumentType]
+            padding=padding if isinstance(padding, str) else _axes(padding),
             dilation=_axes(fields["dilation"]),
             groups=groups,
             init=jnp.asarray(np.swapaxes(weight, 0, 1)),

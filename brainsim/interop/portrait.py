@@ -1,4 +1,4 @@
-"""A layer as brainsim has it, noted in the metadata of its node where the node alone would not give it back bit for bit.
+"""A layer as brainsim has it, noted in the metadata of a node that alone would not give it back bit for bit.
 
 A note is believed only where writing what it describes gives the very node that carries it.
 """

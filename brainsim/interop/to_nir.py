@@ -76,7 +76,7 @@ class _Writing:
     def __init__(self, convention: Convention, on_approximation: str):
         self.convention, self.reports = convention, reporter(on_approximation, "layer")
 
-    def again(self, source: Source, model: Imported) -> Diagram:
+    def again(self, source: Source, model: Sequential) -> Diagram:
         """The graph that a model was read from, with what has changed since."""
         known = model.places
 

@@ -82,7 +82,7 @@ class Neuron(Parameterized):
 
     def fed(self, x: Array) -> Drive:
         """What the output `x` of a layer, `([batch], n)`, is to this neuron: what `port` says."""
-        return Drive(**{self.port: x})
+        return Drive(jump=x) if self.port == "jump" else Drive(current=x)
 
     def drift(self, s: State, i: Any) -> dict[str, Array]:
         """dx/dt of every state (per ms); `i(v)` is the current (pA) at v: bias, inputs, sum of g (e_rev - v)."""

@@ -5,8 +5,8 @@
     port "held": tau_syn di/dt = -i + w_in x,  the input x held over the step
 
 Units: ms, mV, pA, GOhm, pF; as a jump, a weight of w mV is the voltage that the current would hold. The step is exact
-(Rotter and Diesmann, Biol. Cybern. 81 (1999) 381). In a `Network` the current belongs to the projection (`Exponential`); a layer
-has no projection, so that its neuron keeps it.
+(Rotter and Diesmann, Biol. Cybern. 81 (1999) 381). In a `Network` the current belongs to the projection
+(`Exponential`); a layer has no projection, so that its neuron keeps it.
 """
 
 from typing import Any, ClassVar

@@ -2,7 +2,8 @@
 
     dv/dt = gain (i_bias + I + sum g (e_rev - v))
 
-Units: ms, mV, pA, nS; the gain, 1 / C, in mV per pA ms (1/pF). Pedersen et al., Nat. Commun. 15 (2024) 8122 (NIR's `I`).
+Units: ms, mV, pA, nS; the gain, 1 / C, in mV per pA ms (1/pF). Pedersen et al., Nat. Commun. 15 (2024) 8122 (NIR's
+`I`).
 """
 
 from typing import Any, ClassVar
