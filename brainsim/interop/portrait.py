@@ -23,7 +23,7 @@ def portrait(layer: Layer) -> Portrait:
     """Kind, options and parameters of a layer, as numbers, text and arrays; empty where a node says all."""
     if isinstance(layer, layers.Cell):
         neuron = layer.neuron
-        options = {name: getattr(neuron, name) for name in _OPTIONS if hasattr(neuron, name)}
+        options = {name: getattr(neuron, name) for name in _OPTIONS if name in _names(type(neuron))}
         return {"kind": type(neuron).__name__, **options, **_arrays({p: getattr(neuron, p) for p in neuron.params})}
     if isinstance(layer, layers.Scale):
         return _arrays({"scale": layer.scale})

@@ -146,7 +146,7 @@ def _order(graph, source):
 
 
 def simulate(graph, xs, dt):
-    """Outputs of every node, `{name: (time, batch, ...)}`, for inputs `(time, batch, ...)` and dt in the graph's unit."""
+    """Outputs of every node, `{name: (time, batch, ...)}`, for inputs `(time, batch, ...)`; dt in the graph's unit."""
     state, rows = State(), []
     for x in np.asarray(xs, float):
         rows.append(advance(graph, state, x, dt))
