@@ -17,6 +17,7 @@ from . import synapses as synapses
 from . import units as units
 from ._params import param as param
 from .analysis import Result as Result
+from .analysis import metrics as metrics
 from .connectivity import AllToAll as AllToAll
 from .connectivity import EdgeList as EdgeList
 from .connectivity import FixedIndegree as FixedIndegree

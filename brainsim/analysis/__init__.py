@@ -1,5 +1,6 @@
 """What a run shows: results, statistics of spike trains, tables and plots."""
 
+from . import metrics as metrics
 from .result import Result as Result
 from .statistics import active_share as active_share
 from .statistics import correlation as correlation

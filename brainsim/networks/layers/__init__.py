@@ -1,5 +1,6 @@
 """Layers of a `Sequential`."""
 
+from .base import Crossing as Crossing
 from .base import Layer as Layer
 from .batch_norm import BatchNorm as BatchNorm
 from .cell import Cell as Cell

@@ -123,6 +123,14 @@ class Graph(Layer):
         """The layers with the shapes of their outputs; see `Layer.inside`."""
         return places(self.row, self.shapes)
 
+    def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Along the edges; see `Layer.senders`."""
+        own = {self.source: ""}
+        return {
+            name: tuple((own.get(pre, pre), int((pre, post) in self.late)) for pre, post in self.edges if post == name)
+            for name in self.names
+        }
+
     def read(self, state: State, name: str) -> Array:
         """A state of a layer inside, as "a.v"."""
         owner, _, variable = name.partition(".")

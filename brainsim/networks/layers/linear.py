@@ -18,7 +18,7 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
 from ...operators import event_dense
-from .base import Layer, Watched
+from .base import Crossing, Layer, Watched
 from .learned_delays import Delays, convolved, crossed
 
 
@@ -110,6 +110,10 @@ class Linear(Layer):
             return *self.step(state, xs, dt, key), {}
         history, ys = convolved(state.history, xs, self.delays.taps(self.weight, dt))
         return State(history=history), ys if self.bias is None else ys + self.bias, {}
+
+    def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
+        """The input crosses the weight, every synapse once whatever its delay; see `Layer.crossings`."""
+        return (Crossing(xs, self.weight, jnp.matmul),)
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """`weight` and, where there are any, `bias` and `delay`, which train by default, and `sigma`."""
