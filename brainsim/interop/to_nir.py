@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..networks import Sequential, layers
+from ..networks import Network, Sequential, layers
 from ..networks.layers import Layer
 from .convention import Convention, reporter
 from .diagram import Diagram, Edge, Node, equal, graph_of
 from .imported import Imported, Place, Source, Written, write_place
 from .layer_nodes import layer_of
+from .network_layers import layers_of
 from .package import nir_package
 from .portrait import KEY, portrait, same
 
@@ -23,7 +24,7 @@ Shape = tuple[int, ...]
 
 
 def to_nir(
-    model: Sequential,
+    model: Sequential | Network,
     path: str | os.PathLike[str] | None = None,
     *,
     scheme: str | None = None,
@@ -37,7 +38,7 @@ def to_nir(
     the node's metadata, from where `from_nir` takes them; surrogates and what trains are not kept.
 
     Args:
-        model: The model.
+        model: The model. A `Network` needs one `Input`, `outputs`, and projections of `Delta` or `Relay` synapses.
         path: File to write (HDF5, by convention `.nir`); None: none.
         scheme: For which way of stepping the time constants are: "exact" (decay exp(-dt / tau)) or "euler" (decay 1 -
             dt / tau: Norse, snnTorch, SpikingJelly, Spyx), so that a reader with the same dt gets the same decays;
@@ -54,8 +55,10 @@ def to_nir(
         ImportError: The package `nir` is missing.
     """
     nir = nir_package()
+    if isinstance(model, Network):
+        model = layers_of(model, reporter(on_approximation, "population"))
     if not isinstance(model, Sequential):
-        raise TypeError(f"`model`: expected a Sequential, got {type(model).__name__}: NIR has layers, no projections.")
+        raise TypeError(f"`model`: expected a Sequential or a Network, got {type(model).__name__}.")
     source = model.source if isinstance(model, Imported) else None
     own_scheme, own_unit = ("exact", "s") if source is None else (source.scheme, source.time_unit)
     chosen = Convention(model.dt, np.dtype(model.dtype), time_unit or own_unit, scheme or own_scheme)

@@ -359,16 +359,23 @@ def counts_of_numpy(graph, frames: np.ndarray) -> dict[str, np.ndarray]:
     return counts
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("simulator", ["snntorch", "norse"])
-@pytest.mark.parametrize("port", ["jump", "current"])
-def test_another_simulator_gives_the_same_spikes(simulator, port, tmp_path):
-    """Set BRAINSIM_NIR_PEER to a Python that has torch, nirtorch, snntorch and norse."""
+def spikes_of_another(simulator: str, graph: Path, xs: np.ndarray) -> np.ndarray:
+    """What another simulator makes of a file and inputs."""
     python = os.environ.get("BRAINSIM_NIR_PEER")
     if not python:
         pytest.skip("needs another simulator: set BRAINSIM_NIR_PEER to a Python with snntorch, norse and nirtorch")
-    if (simulator, port) == ("norse", "jump"):
-        pytest.skip("Norse leaves `r` out, which is what makes a current of a jump")
+    given, out = graph.with_name("x.npy"), graph.with_name("y.npy")
+    np.save(given, xs)
+    command = [python, str(Path(__file__).with_name("peer.py")), simulator, *map(str, (graph, given, out))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr
+    return np.load(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("simulator", "port"), [("snntorch", "jump"), ("snntorch", "current"), ("norse", "current")])
+def test_another_simulator_gives_the_same_spikes(simulator, port, tmp_path):
+    """Norse leaves `r` out, which is what makes a current of a jump, so that it takes currents only."""
     gain = 1 if port == "jump" else 20
     first, second = (bs.Normal(m * gain, 0.5 * gain) for m in (0.2, 0.1))
     model = bs.Sequential(
@@ -376,12 +383,16 @@ def test_another_simulator_gives_the_same_spikes(simulator, port, tmp_path):
         bs.Linear(30, 10, bias=True, init=second), bs.LIF(5 * ms, v_th=1.5 * mV, port=port), dt=0.1 * ms,
     )  # fmt: skip
     xs = (np.random.default_rng(0).random((300, 4, 20)) < 0.1).astype(np.float32)
-    graph, given, out = (tmp_path / name for name in ("model.nir", "x.npy", "y.npy"))
-    np.save(given, xs)
-    bs.to_nir(model, graph, scheme="euler")
-    command = [python, str(Path(__file__).with_name("peer.py")), simulator, *map(str, (graph, given, out)), "0.1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
+    bs.to_nir(model, tmp_path / "model.nir", scheme="euler")
     expected = np.asarray(bs.run(model, xs).out)
     assert 500 < expected.sum() < 9000
-    np.testing.assert_array_equal(np.load(out), expected)
+    np.testing.assert_array_equal(spikes_of_another(simulator, tmp_path / "model.nir", xs), expected)
+
+
+@pytest.mark.slow
+def test_the_file_of_another_simulator_gives_its_spikes(tmp_path):
+    xs = (np.random.default_rng(0).random((300, 4, 20)) < 0.1).astype(np.float32)
+    expected = spikes_of_another("snntorch writes", tmp_path / "theirs.nir", xs)
+    model = bs.from_nir(tmp_path / "theirs.nir", dt=0.1 * ms, scheme="euler")
+    assert 500 < expected.sum() < 9000
+    np.testing.assert_array_equal(bs.run(model, xs).out, expected)
