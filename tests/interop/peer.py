@@ -27,6 +27,7 @@ def norse_reads(graph):
 def snntorch_writes(graph):
     """A network of its own, which it writes to the file; it steps NIR's equations by 1e-4 s."""
     import snntorch as snn
+    from snntorch import utils
     from snntorch.export_nir import export_to_nir
 
     torch.manual_seed(0)
@@ -40,7 +41,7 @@ def snntorch_writes(graph):
             layer.weight.mul_(4).add_(0.1)
     net = torch.nn.Sequential(linear[0], neuron(30, 0.9, 1.0), linear[1], neuron(10, 0.8, 1.2, output=True))
     nir.write(graph, export_to_nir(net, torch.zeros(20)))
-    snn.utils.reset(net)
+    utils.reset(net)
     return lambda x, state: net(x)
 
 
