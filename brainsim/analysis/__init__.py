@@ -3,6 +3,7 @@
 from .mean_field import brunel_rate as brunel_rate
 from .mean_field import siegert_rate as siegert_rate
 from .precise import precise_times as precise_times
+from . import metrics as metrics
 from .result import Result as Result
 from .statistics import active_share as active_share
 from .statistics import correlation as correlation

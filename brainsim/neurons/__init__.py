@@ -11,6 +11,7 @@ from .band import Band as Band
 from .base import Neuron as Neuron
 from .brf import BRF as BRF
 from .correlated_poisson import CorrelatedPoisson as CorrelatedPoisson
+from .cuba_li import CubaLI as CubaLI
 from .cuba_lif import CubaLIF as CubaLIF
 from .escape_lif import EscapeLIF as EscapeLIF
 from .exponential import AdEx as AdEx
@@ -18,6 +19,8 @@ from .exponential import EIF as EIF
 from .gif import GIF as GIF
 from .glif import GLIF as GLIF
 from .hodgkin_huxley import HodgkinHuxley as HodgkinHuxley
+from .integrate_and_fire import IF as IF
+from .integrator import Integrator as Integrator
 from .izhikevich import Izhikevich as Izhikevich
 from .izhikevich import Izhikevich2007 as Izhikevich2007
 from .leaky_astrocyte import LeakyAstrocyte as LeakyAstrocyte

@@ -44,6 +44,7 @@ class AdLIFNeuron(Neuron):
     v_th: Array = param(1 * mV, positive=True, kind="threshold")
     r_mem: Array = param(1 * GOhm, positive=True)
     surrogate: Surrogate = eqx.field(static=True, default="slayer")
+    port: str = eqx.field(static=True, default="current")
     trainable: tuple[str, ...] = eqx.field(static=True, default=LEARNED)
 
     def __post_init__(self):
@@ -64,10 +65,6 @@ class AdLIFNeuron(Neuron):
         """Time constant of the adaptation (ms), `()` or `(n,)`."""
         low, high = self.tau_adapt_range
         return low + self.mix_adapt * (high - low)
-
-    def fed(self, x: Array) -> Drive:
-        """What the output `x` of a layer is to this neuron: a current (pA), as in the model's equation."""
-        return Drive(current=x)
 
     def fire(self, state: State, drive: Drive, dt: float) -> tuple[Array, Array]:
         """The voltage after the reset, and the spikes."""

@@ -42,6 +42,9 @@ class Neuron(Parameterized):
         integrator: "exp_euler", "rk2", "rk4", "heun", "euler", or "exact" where the model has a closed form.
         precise_times: Whether spikes have a time inside their step, where reset and refractory time begin: then there
             is a state `spike_offset` (ms), by which the last spike came before the end of its step; see `precise`.
+        port: What the output of a layer before it is to the neuron, "jump" (mV) or "current" (pA, held over the step);
+            in a `Network` the synapse decides.
+        ports: The ports that a layer may feed.
         uses_refractory: Whether the state counts refractory steps: `t_ref` was not the number 0 at construction.
         states: Initial value of each state by name: a value slot, or the name of a parameter.
         holds: States that keep their value while the neuron is refractory.
@@ -57,17 +60,20 @@ class Neuron(Parameterized):
     detach_reset: bool = eqx.field(static=True, default=True)
     integrator: str = eqx.field(static=True, default="exp_euler")
     precise_times: bool = eqx.field(static=True, default=False)
+    port: str = eqx.field(static=True, default="jump")
     uses_refractory: bool = eqx.field(static=True, init=False)
 
     states: ClassVar[dict[str, Value]] = {}
     holds: ClassVar[tuple[str, ...]] = ("v",)
     upward: ClassVar[bool] = False
+    ports: ClassVar[tuple[str, ...]] = ("jump", "current")
     emits: ClassVar[str] = "spikes"
     graded: ClassVar[bool] = False
 
     def __post_init__(self):
         super().__post_init__()
         kind = type(self)
+        _checks.choice("port", self.port, self.ports)
         self.surrogate = surrogate_of(self.surrogate)
         self.uses_refractory = not is_zero(self.t_ref)
         if kind.step is Neuron.step:
@@ -93,8 +99,8 @@ class Neuron(Parameterized):
         return True
 
     def fed(self, x: Array) -> Drive:
-        """What the output `x` of a layer, `([batch], n)`, is to this neuron: a jump (mV)."""
-        return Drive(jump=x)
+        """What the output `x` of a layer, `([batch], n)`, is to this neuron: what `port` says."""
+        return Drive(jump=x) if self.port == "jump" else Drive(current=x)
 
     def drift(self, s: State, i: Any) -> dict[str, Array]:
         """dx/dt of every state (per ms); `i(v)` is the current (pA) at v: bias, inputs, sum of g (e_rev - v)."""

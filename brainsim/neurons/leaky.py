@@ -1,7 +1,6 @@
 """What LIF and AdaptiveLIF share: a leaky membrane with a threshold, a reset and a rest.
 
-    tau_mem dv/dt = -(v - v_rest) + R i(v)
-    reset "value": v <- v_reset;     "subtract": v <- v - (v_th - v_reset);     "none"
+    tau_mem dv/dt = -(v - v_rest) + R i(v),     reset: see `resetting`
 
 Units: ms, mV, pA, GOhm, pF.
 """
@@ -13,16 +12,14 @@ import equinox as eqx
 import numpy as np
 
 from .. import _checks
-from .._params import concrete, is_zero, param
+from .._params import is_zero, param
 from .._types import Array, Drive, Value
 from ..units import ms, mV
-from .base import Neuron
 from .membrane import default_resistance, relax, resistance
+from .resetting import RESETS, Resetting
 
-RESETS = ("value", "subtract", "none")
 
-
-class LeakyNeuron(Neuron):
+class LeakyNeuron(Resetting):
     """A leaky membrane with a threshold; see `LIF` for the parameters."""
 
     tau_mem: Array = param(20 * ms, positive=True, kind="time_constant")
@@ -49,17 +46,6 @@ class LeakyNeuron(Neuron):
                     )
             self.v_th = 1.0
 
-    def validate(self, dt: float) -> None:
-        """Raise unless `v_reset` is below `v_th` everywhere."""
-        low, high = concrete(self.v_reset), concrete(self.v_th)
-        if low is None or high is None:
-            return
-        above = np.atleast_1d(low >= high)
-        if above.any():
-            at = int(np.argmax(above))
-            low, high = (float(np.broadcast_to(np.atleast_1d(x), above.shape)[at]) for x in (low, high))
-            raise ValueError(f"`v_reset` must be < `v_th` = {high:g} mV, got {low:g} mV at neuron {at}.")
-
     @property
     def resistance(self) -> Array:
         """Membrane resistance (GOhm), given or tau_mem / c_mem."""
@@ -72,13 +58,3 @@ class LeakyNeuron(Neuron):
     def slope(self, v: Array, i: Any) -> Array:
         """dv/dt (mV/ms)."""
         return (self.v_rest - v + self.resistance * i(v)) / self.tau_mem
-
-    def fallen(self, v: Array) -> Array:
-        """v after the reset that `reset` names."""
-        if self.reset == "subtract":
-            return v - (self.v_th - self.v_reset)
-        return self.v_reset if self.reset == "value" else v
-
-    def distance(self, v: Array, v_th: Array) -> Array:
-        """(v - v_th) / (v_th0 - v_reset), with v_th0 the parameter `v_th`."""
-        return (v - v_th) * (1 / (self.v_th - self.v_reset))

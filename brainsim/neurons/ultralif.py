@@ -35,6 +35,7 @@ class MaxPlusNeuron(Neuron):
     detach_reset: bool = eqx.field(static=True, default=False)
 
     states: ClassVar[dict[str, Value]] = {"v": 0 * mV}
+    ports: ClassVar[tuple[str, ...]] = ("jump",)
     graded: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -1,5 +1,6 @@
 """Layers of a `Sequential`."""
 
+from .base import Crossing as Crossing
 from .base import Layer as Layer
 from .batch_norm import BatchNorm as BatchNorm
 from .cell import Cell as Cell
@@ -14,6 +15,7 @@ from .ei import EILinear as EILinear
 from .ei_conv import EIConv2d as EIConv2d
 from .elm import ELM as ELM
 from .flatten import Flatten as Flatten
+from .graph import Graph as Graph
 from .learned_delays import Delays as Delays
 from .linear import Linear as Linear
 from .parallel import Parallel as Parallel
@@ -21,10 +23,13 @@ from .pool import AvgPool1d as AvgPool1d
 from .pool import AvgPool2d as AvgPool2d
 from .pool import MaxPool1d as MaxPool1d
 from .pool import MaxPool2d as MaxPool2d
+from .pool import SumPool2d as SumPool2d
 from .readout import Count as Count
 from .readout import FirstSpike as FirstSpike
 from .readout import Max as Max
 from .readout import Mean as Mean
 from .recurrent import Recurrent as Recurrent
 from .residual import Residual as Residual
+from .scale import Scale as Scale
 from .sliding_psn import SlidingPSN as SlidingPSN
+from .threshold import Threshold as Threshold

@@ -7,7 +7,7 @@ A layer may override `unroll` where all steps can be computed at once; the contr
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -18,6 +18,20 @@ from ..._streams import Stream
 from ..._types import Array, State
 
 Watched = dict[str, Array]
+
+
+class Crossing(NamedTuple):
+    """Synapses of a layer, and what crosses them.
+
+    Attributes:
+        values: What is sent, `(time, [batch], ...)`.
+        weight: Their weights.
+        cross: `cross(values, weight)` is what arrives, `(time, [batch], ...)`.
+    """
+
+    values: Array
+    weight: Array
+    cross: Callable[[Array, Array], Array]
 
 
 class Layer(eqx.Module):
@@ -82,6 +96,14 @@ class Layer(eqx.Module):
     def inside(self) -> dict[str, tuple["Layer", tuple[int, ...]]]:
         """Layers inside this one with the shapes of their outputs, by path below it."""
         return {}
+
+    def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Whose outputs add up to the input of each layer directly inside, as (name, steps late); "" is the input."""
+        return {}
+
+    def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
+        """What crosses the layer's own synapses where its input is `xs` and its output `ys`, `(time, [batch], ...)`."""
+        return ()
 
     def branches(self, state: State) -> tuple[tuple[dict[str, "Layer"], tuple[State, ...]], ...]:
         """Rows of layers inside, by name, and their states; the first of each row gets the input of this layer."""

@@ -71,6 +71,10 @@ class Chain(Masked):
         """The layers with the shapes of their outputs; see `Layer.inside`."""
         return places(self.row, self.shapes)
 
+    def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Each layer gets what the one before it emits; see `Layer.senders`."""
+        return {name: ((before, 0),) for before, name in zip(("", *self.names), self.names, strict=False)}
+
     def branches(self, state: State) -> tuple[tuple[dict[str, Layer], tuple[State, ...]], ...]:
         """The layers, one row; see `Layer.branches`."""
         return ((self.row, state.layers),)

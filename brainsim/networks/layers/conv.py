@@ -21,6 +21,7 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
 from .at_once import Steady
+from .base import Crossing
 from .linear import weight_slot
 
 Axes = tuple[int, ...]
@@ -128,6 +129,17 @@ class Conv(Steady):
         )
         return y if self.bias is None else y + self.bias.reshape(-1, *[1] * self.rank)
 
+    def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
+        """The input crosses the weight; see `Layer.crossings`."""
+
+        def cross(values: Array, weight: Array) -> Array:
+            bare = eqx.tree_at(lambda layer: (layer.weight, layer.bias), self, (weight, None), is_leaf=_is_none)
+            lead = values.shape[: values.ndim - self.rank - 1]
+            y = bare._convolve(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
+            return y.reshape(*lead, *y.shape[1:])
+
+        return (Crossing(xs, self.weight, cross),)
+
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """`weight` and, where there is one, `bias`; both train by default."""
         known = {f"{path}.weight": ParameterInfo(lambda model: where(model).weight, "weight", "mV", trainable=True)}
@@ -150,6 +162,10 @@ class Conv2d(Conv):
     """A convolution of images: (time, [batch], c_in, height, width) -> (time, [batch], c_out, ...); see `Conv`."""
 
     rank: ClassVar[int] = 2
+
+
+def _is_none(value: Any) -> bool:
+    return value is None
 
 
 def per_axis(name: str, value: Any, rank: int, low: int = 1) -> Axes:

@@ -18,7 +18,7 @@ from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
 from ...operators import event_dense
-from .base import Layer, Watched
+from .base import Crossing, Layer, Watched
 from .learned_delays import Delays, convolved, crossed
 
 
@@ -80,7 +80,8 @@ class Linear(Layer):
         weight = draw_weight(self.weight, f"{path}.weight", (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
         built = eqx.tree_at(lambda layer: layer.weight, self, weight)
         if self.bias is not None:
-            built = eqx.tree_at(lambda layer: layer.bias, built, jnp.zeros(self.n_out, dtype))
+            bias = self.bias if eqx.is_array(self.bias) else jnp.zeros(self.n_out, dtype)
+            built = eqx.tree_at(lambda layer: layer.bias, built, bias)
         if self.delays is not None:
             delays = self.delays.build(path, (self.n_in, self.n_out), dt=dt, key=key, dtype=dtype)
             built = eqx.tree_at(lambda layer: layer.delays, built, delays)
@@ -109,6 +110,10 @@ class Linear(Layer):
             return *self.step(state, xs, dt, key), {}
         history, ys = convolved(state.history, xs, self.delays.taps(self.weight, dt))
         return State(history=history), ys if self.bias is None else ys + self.bias, {}
+
+    def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
+        """The input crosses the weight, every synapse once whatever its delay; see `Layer.crossings`."""
+        return (Crossing(xs, self.weight, jnp.matmul),)
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """`weight` and, where there are any, `bias` and `delay`, which train by default, and `sigma`."""

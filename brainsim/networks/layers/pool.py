@@ -1,9 +1,10 @@
 """Pooling over space: one value for each window, channel by channel.
 
-    avg:  y[c, i] = mean_k x[c, i s + k]        max:  y[c, i] = max_k x[c, i s + k],        0 <= k < kernel
+    avg:  y[c, i] = mean_k x[c, i s + k - p]        sum, max:  likewise        0 <= k < kernel
 
-The stride s is the kernel's size unless it is given; rows that do not fill a window are dropped (torch's defaults). Of
-equal values in a window the first takes the gradient of the maximum. The unit of the values does not change.
+The stride s is the kernel's size unless it is given; rows that do not fill a window are dropped, and the padding p is
+zeros that count in the mean and none for the maximum (torch's defaults). Of equal values in a window the first takes
+the gradient of the maximum. The unit of the values does not change.
 """
 
 import math
@@ -22,21 +23,32 @@ from .conv import Axes, per_axis
 
 
 class Pool(Layer):
-    """Windows over the last `rank` axes; use `AvgPool1d`, `AvgPool2d`, `MaxPool1d` or `MaxPool2d`.
+    """Windows over the last `rank` axes; use `AvgPool1d`, `AvgPool2d`, `SumPool2d`, `MaxPool1d` or `MaxPool2d`.
 
     Args:
         kernel: Size of the window, one number for all axes of space or one each.
         stride: Distance of neighbouring windows; None: `kernel`.
+        padding: Entries put on both sides of the input, at most half the kernel.
     """
 
     rank: ClassVar[int]
 
     kernel: Axes = eqx.field(static=True)
     stride: Axes = eqx.field(static=True)
+    padding: Axes = eqx.field(static=True)
 
-    def __init__(self, kernel: int | Sequence[int], *, stride: int | Sequence[int] | None = None):
+    def __init__(
+        self,
+        kernel: int | Sequence[int],
+        *,
+        stride: int | Sequence[int] | None = None,
+        padding: int | Sequence[int] = 0,
+    ):
         self.kernel = per_axis("kernel", kernel, self.rank)
         self.stride = self.kernel if stride is None else per_axis("stride", stride, self.rank)
+        self.padding = per_axis("padding", padding, self.rank, low=0)
+        if any(2 * pad > window for pad, window in zip(self.padding, self.kernel, strict=True)):
+            raise ValueError(f"`padding`: expected at most half the kernel {self.kernel}, got {padding!r}.")
 
     def pooled(self, x: Array) -> Array:
         """Windows over the last `rank` axes of `x`, reduced."""
@@ -47,7 +59,8 @@ class Pool(Layer):
         if len(shape) != self.rank + 1:
             axes = "channels, height, width" if self.rank == 2 else "channels, length"
             raise ValueError(f"`kernel` of layer {path}: {type(self).__name__} expects ({axes}), gets {shape}.")
-        if any(size < window for size, window in zip(shape[1:], self.kernel, strict=True)):
+        padded = [size + 2 * pad for size, pad in zip(shape[1:], self.padding, strict=True)]
+        if any(size < window for size, window in zip(padded, self.kernel, strict=True)):
             raise ValueError(f"`kernel` of layer {path}: {self.kernel} does not fit into {shape[1:]}.")
         return self, jax.eval_shape(self.pooled, jax.ShapeDtypeStruct(shape, dtype)).shape
 
@@ -64,7 +77,8 @@ class Pool(Layer):
     def _reduce(self, x: Array, first: float, operation: Any) -> Array:
         lead = (1,) * (x.ndim - self.rank)
         initial = np.asarray(first, x.dtype)  # a number and no tracer, or the sum and maximum are not recognised
-        return jax.lax.reduce_window(x, initial, operation, (*lead, *self.kernel), (*lead, *self.stride), "VALID")
+        padding = [(0, 0)] * len(lead) + [(pad, pad) for pad in self.padding]
+        return jax.lax.reduce_window(x, initial, operation, (*lead, *self.kernel), (*lead, *self.stride), padding)
 
     def __repr__(self) -> str:
         kernel = self.kernel[0] if len(set(self.kernel)) == 1 else self.kernel
@@ -77,6 +91,16 @@ class AvgPool(Pool):
     def pooled(self, x: Array) -> Array:
         """The mean of each window."""
         return self._reduce(x, 0.0, jax.lax.add) / math.prod(self.kernel)
+
+
+class SumPool2d(Pool):
+    """Sums over images: (time, [batch], channels, height, width); of spikes, their number. See `Pool`."""
+
+    rank: ClassVar[int] = 2
+
+    def pooled(self, x: Array) -> Array:
+        """The sum of each window."""
+        return self._reduce(x, 0.0, jax.lax.add)
 
 
 class MaxPool(Pool):

@@ -13,6 +13,7 @@ from ... import _checks, values
 from ..._streams import Stream
 from ..._types import Array, State, Value
 from ...operators import event_dense
+from .base import Crossing
 from .delayed_recurrent import DelayedRecurrent
 from .feedback import Feedback, recurrent_slot
 from .linear import draw_weight
@@ -64,6 +65,11 @@ class Recurrent(Feedback):
         if steps < 1:
             raise ValueError(f"`{path}.delay`: expected at least dt = {dt:g} ms on a cycle, got {self.delay:g} ms.")
         return Recurrent(neuron, self.n, weight=weight, delay=self.delay, delay_steps=steps), shape
+
+    def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
+        """The neurons' own output crosses the weight when it arrives; see `Layer.crossings`."""
+        before = jnp.zeros_like(ys[: self.delay_steps])
+        return (Crossing(jnp.concatenate([before, ys])[: len(ys)], self.weight, jnp.matmul),)
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""

@@ -84,6 +84,10 @@ class Residual(Masked):
             return self.around[owner].read(state.around[0], variable)
         return self.body.read(state.body, name)
 
+    def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Those of the chain, and the shortcut; see `Layer.senders`."""
+        return self.body.senders() | {name: (("", 0),) for name in self.around}
+
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """`f(x) + g(x)`; see `Layer.step`."""
         return self.step_inside(state, x, dt, key)[:2]

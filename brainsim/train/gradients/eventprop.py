@@ -126,6 +126,8 @@ def _require_cuba(name: str, layer: Any) -> None:
         why = "it has a refractory time `t_ref`"
     elif neuron.precise_times:
         why = "it has `precise_times`, where this method is that of the grid"
+    elif neuron.port != "jump" or neuron.w_in is not None:
+        why = "its input is held over the step (`port`) or scaled (`w_in`)"
     elif neuron.integrator != "exact":
         why = f'its `integrator` is "{neuron.integrator}", not "exact"'
     if why is not None:
