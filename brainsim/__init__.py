@@ -12,6 +12,7 @@ from . import connectivity as connectivity
 from . import datasets as datasets
 from . import neurons as neurons
 from . import operators as operators
+from . import plasticity as plasticity
 from . import synapses as synapses
 from . import units as units
 from ._params import param as param
@@ -46,6 +47,8 @@ from .neurons import Neuron as Neuron
 from .neurons import Poisson as Poisson
 from .neurons import SpikeTimes as SpikeTimes
 from .neurons import UltraLIF as UltraLIF
+from .plasticity import STDP as STDP
+from .plasticity import Plasticity as Plasticity
 from .recording import Rate as Rate
 from .recording import Spikes as Spikes
 from .recording import Trace as Trace

@@ -26,6 +26,7 @@ struct alignas(kLine) Desk {
   const uint8_t* listed = nullptr;   // that row
   int64_t listed_at = -1, n_ids = 0;
   Zeroed<char> temps;                // of a tile
+  Zeroed<double> room;               // of a run of synapses
   Outcome outcome;                   // the first fault, in the order of a single thread
   int64_t fault_at = 0;
 };
@@ -81,6 +82,10 @@ class Executor final : public Team::Work {
     for (const Stage& stage : loop.stages) {
       plans_.emplace_back(stage, team_.members());
       for (size_t i = 0; i < stage.size(); ++i) {
+        if (const Stdp* stdp = std::get_if<Stdp>(&stage[i])) {
+          most_ids_ = std::max(most_ids_, stdp->n_own);
+          most_values_ = std::max(most_values_, int64_t(1 + stdp->values.size()));
+        }
         const Push* push = std::get_if<Push>(&stage[i]);
         if (!push) continue;
         most_ids_ = std::max(most_ids_, push->n_pre);
@@ -88,7 +93,10 @@ class Executor final : public Team::Work {
         if (push->constant && loop.steps >= kTableSteps) spans_.back() = SpanTable(push->n_pre * (1 + plans_.back().cuts[i].pieces));
       }
     }
-    for (Desk& desk : desks_) desk.ids = Zeroed<int32_t>(most_ids_ + 1);
+    for (Desk& desk : desks_) {
+      desk.ids = Zeroed<int32_t>(most_ids_ + 1);
+      desk.room = Zeroed<double>(kRun * most_values_);
+    }
   }
 
   // ---- one stage at one time ----
@@ -106,16 +114,21 @@ class Executor final : public Team::Work {
 
   bool WorthSharing(const StagePlan& plan, int64_t steps_left) const {
     const int64_t least = team_.hired() ? kWorthSharing : std::max(kWorthSharing, kWorthHiring / steps_left);
-    if (plan.work >= least || !plan.pushes) return plan.work >= least;
+    if (plan.work >= least || !plan.eventful) return plan.work >= least;
     int64_t work = plan.work;
-    for (const Instruction& instruction : *plan.stage)
-      if (const Push* p = std::get_if<Push>(&instruction)) {
-        if (p->n_pre == 0 || p->rows * p->nnz * kEventWork < least) continue;
-        int64_t events = 0;
-        for (int64_t b = 0; b < p->rows; ++b) events += ActiveTable().count_bits(Bits(*p, b), p->n_pre);
-        work += events * (p->nnz / p->n_pre + 1) * kEventWork;
-      }
+    for (const Instruction& instruction : *plan.stage) {
+      if (const Push* p = std::get_if<Push>(&instruction)) work += EventWork(p->bits, p->rows, p->n_pre, p->nnz, least);
+      if (const Stdp* s = std::get_if<Stdp>(&instruction)) work += EventWork(s->bits, s->rows, s->n_own, s->nnz, least);
+    }
     return work >= least;
+  }
+
+  // Units of work of the events of `rows` rows of n neurons, which share nnz synapses; 0 where it could not be as much as `least`.
+  int64_t EventWork(const Operand& bits, int64_t rows, int64_t n, int64_t nnz, int64_t least) const {
+    if (n == 0 || rows * nnz * kEventWork < least) return 0;
+    int64_t events = 0;
+    for (int64_t b = 0; b < rows; ++b) events += ActiveTable().count_bits(At<const uint8_t>(bits, b), n);
+    return events * (nnz / n + 1) * kEventWork;
   }
 
   void RunBlocks(const Instruction& instruction, const Cut& cut, int64_t index, int64_t first, int64_t last, int64_t member) {
@@ -126,6 +139,13 @@ class Executor final : public Team::Work {
       }
       return;
     }
+    if (const auto* s = std::get_if<Stdp>(&instruction)) {
+      for (int64_t block = first; block < last; ++block) {
+        const Fault f = s->f64 ? StdpBlock<double>(*s, cut, block, member) : StdpBlock<float>(*s, cut, block, member);
+        if (f) Note("stdp_csr", f, index << 32 | block, member);
+      }
+      return;
+    }
     cut.Each(first, last, [&](const Part& part) { std::visit([&](const auto& i) { RunPart(i, part); }, instruction); });
   }
 
@@ -133,8 +153,6 @@ class Executor final : public Team::Work {
   T* At(const Operand& o, int64_t row = 0) const {
     return reinterpret_cast<T*>(buffers_[size_t(o.buffer)] + o.shift + t_ * o.stride + row * o.row_stride);
   }
-
-  const uint8_t* Bits(const Push& p, int64_t row) const { return At<const uint8_t>(p.bits, row); }
 
   void RunPart(const KernelCall& k, const Part& part) const {
     const void* in[kMaxOperands];
@@ -150,7 +168,7 @@ class Executor final : public Team::Work {
   // The rows of a matrix that have an event; what was listed last in this stage is listed once.
   template <class T>
   Events<T> List(const Push& p, int64_t row, Desk* desk) const {
-    const uint8_t* bits = Bits(p, row);
+    const uint8_t* bits = At<const uint8_t>(p.bits, row);
     if (desk->listed != bits || desk->listed_at != stage_number_) {
       desk->n_ids = ActiveTable().list_bits(bits, p.n_pre, desk->ids.data());
       desk->listed = bits;
@@ -177,6 +195,26 @@ class Executor final : public Team::Work {
     return {};
   }
 
+  template <class T>
+  Fault StdpBlock(const Stdp& s, const Cut& cut, int64_t block, int64_t member) {
+    const Synapses synapses{At<const int32_t>(s.indices), At<const int32_t>(s.indptr), s.permuted ? At<const int32_t>(s.order) : nullptr,
+                            s.n_own, s.n_other, s.nnz};
+    Desk& desk = desks_[size_t(member)];
+    desk.listed = nullptr;
+    const int64_t begin = cut.Begin(block), end = cut.End(block);
+    const T* values[kMaxValues];
+    for (int64_t b = cut.RowBegin(block); b < cut.RowEnd(block); ++b) {
+      const int64_t n_ids = ActiveTable().list_bits(At<const uint8_t>(s.bits, b) + begin / 8, end - begin, desk.ids.data());
+      for (int64_t e = 0; e < n_ids; ++e) desk.ids.data()[e] += int32_t(begin);
+      for (size_t v = 0; v < s.values.size(); ++v) values[v] = At<const T>(s.values[v], b);
+      const Update<T> update{s.function, s.roles.data(), values, int64_t(s.values.size())};
+      if (Fault f = ActiveTable().of<T>().stdp_csr(synapses, update, desk.ids.data(), n_ids, At<T>(s.weight, b),
+                                                   reinterpret_cast<T*>(desk.room.data())))
+        return f;
+    }
+    return {};
+  }
+
   static int64_t Modulo(int64_t step, int64_t n) {
     if (step >= 0 && step < n) return step;
     const int64_t rest = step % n;
@@ -184,6 +222,7 @@ class Executor final : public Team::Work {
   }
 
   void RunPart(const Push&, const Part&) const {}
+  void RunPart(const Stdp&, const Part&) const {}
 
   void RunPart(const Take& t, const Part& part) const {
     const size_t bytes = size_t((part.end - part.begin) * t.item);
@@ -309,7 +348,7 @@ class Executor final : public Team::Work {
   std::vector<char*> buffers_;  // arguments, results, temporaries
   std::vector<Desk> desks_;
   std::vector<int64_t> temp_offsets_;
-  int64_t temp_bytes_ = 0, most_ids_ = 0;
+  int64_t temp_bytes_ = 0, most_ids_ = 0, most_values_ = 1;
   Zeroed<char> temps_;
   std::vector<StagePlan> plans_;
   std::vector<SpanTable> spans_;  // by Push::id; empty where not worth it

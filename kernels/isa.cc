@@ -3,6 +3,7 @@
 #include "csr.h"
 #include "event_dense.h"
 #include "push.h"
+#include "stdp_csr.h"
 #include "sum.h"
 #include "table.h"
 
@@ -16,7 +17,8 @@ namespace brainsim {
 template <class T>
 constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
-  return {NonZero<T>, SumRow<T>, CsrPush<T>, CsrPull<T>, CsrOuterEach<T>, CsrOuterShared<T>, EventDense<T>, EventDenseOuter<T>};
+  return {NonZero<T>,        SumRow<T>,  CsrPush<T>,    CsrPull<T>,        CsrOuterEach<T>,
+          CsrOuterShared<T>, StdpCsr<T>, EventDense<T>, EventDenseOuter<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);

@@ -53,6 +53,7 @@ class Opcode(enum.IntEnum):
     SUM = 4
     COPY = 5
     GATHER = 6
+    STDP = 7
 
 
 class Instruction(NamedTuple):

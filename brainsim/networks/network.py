@@ -24,7 +24,9 @@ from .._paths import ParameterInfo, parameters_of
 from .._streams import Stream
 from .._types import Array, Drive, State
 from ..neurons import Input, Poisson, Source
+from ..plasticity import PlasticConnection, plastic
 from ..synapses import Connection, Projection
+from .learning import check_learning, modulators
 from .order import step_order
 from .population import Population
 from .reader import Reader, network_reader
@@ -92,7 +94,11 @@ class Network(eqx.Module):
         for projection in projections:
             self._check_projection(projection, built)
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
-            built[projection.path] = projection.build(n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype)
+            connection = projection.build(n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype)
+            if projection.plasticity is not None:
+                connection = plastic(connection, projection.plasticity)
+                check_learning(connection, self.populations)
+            built[projection.path] = connection
         self.projections = built
         self.order = step_order(self.populations, [(c.pre, c.post) for c in built.values() if c.immediate])
         if outputs is not None:
@@ -163,6 +169,7 @@ class Network(eqx.Module):
         """
         x = {} if x is None else x
         synapses, populations, emitted = dict(state.projections), {}, {}
+        said = modulators(self.projections, x)
         batch = self.batch_of(state)
         for name in self.order:
             population = self.populations[name]
@@ -181,7 +188,12 @@ class Network(eqx.Module):
                     drive = drive.merge(connection.drive(synapses[path]))
             populations[name], emitted[name] = population.step(state.populations[name], drive, self.dt, key)
         for path, connection in self.projections.items():
-            synapses[path] = connection.advance(synapses[path], emitted[connection.pre], state.step)
+            sent = emitted[connection.pre]
+            if isinstance(connection, PlasticConnection):
+                there = (populations[connection.post], emitted[connection.post])
+                synapses[path] = connection.learn(synapses[path], sent, *there, emitted | said, state.step)
+            else:
+                synapses[path] = connection.advance(synapses[path], sent, state.step)
         later = state.replace(
             step=state.step + 1,
             populations={name: populations[name] for name in self.populations},
@@ -203,6 +215,9 @@ class Network(eqx.Module):
                 slots[name] = Slot("Hz", population.size)
             elif isinstance(population, Population):
                 slots |= {name: Slot("pA", population.size), f"{name}.v": Slot("mV", population.size)}
+        for connection in self.projections.values():
+            if isinstance(connection, PlasticConnection):
+                slots |= {path: Slot("", 1) for path in connection.modulators()}
         return slots
 
     def readable(self) -> tuple[str, ...]:
@@ -218,7 +233,8 @@ class Network(eqx.Module):
             rate = [f"{name}.rate"] if emits.endswith(".spikes") else []
             paths += list(dict.fromkeys([emits, *rate, *states]))
         for path, connection in self.projections.items():
-            paths += [f"{path}.{name}" for name in (*connection.synapse.state_units(), "weight")]
+            learnt = connection.readable() if isinstance(connection, PlasticConnection) else ("weight",)
+            paths += [f"{path}.{name}" for name in (*connection.synapse.state_units(), *learnt)]
         return tuple(paths)
 
     def _emission(self, name: str) -> str:

@@ -9,3 +9,4 @@ from .delay_ring import delay_ring_push as delay_ring_push
 from .delay_ring import delay_ring_take as delay_ring_take
 from .event_dense import event_dense as event_dense
 from .event_dense import event_dense_outer as event_dense_outer
+from .stdp_csr import stdp_csr as stdp_csr

@@ -38,6 +38,7 @@ class Projection:
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
         storage: `"csr"` (event-driven sparse rows) or `"dense"` (an `(n_pre, n_post)` matrix, one delay).
+        plasticity: A rule, such as `bs.STDP(...)`, or several; the weights are then state.
         trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
             `"delay"` with `delay_mode="interpolate"`.
     """
@@ -54,6 +55,7 @@ class Projection:
     sign: int | None = None
     name: str | None = None
     storage: str = "csr"
+    plasticity: Any = None
     trainable: tuple[str, ...] = ()
 
     def __post_init__(self):
