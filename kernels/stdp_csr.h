@@ -69,21 +69,32 @@ Fault StdpRun(const Synapses& s, const Update<T>& u, bool has_other, int64_t i, 
   return {};
 }
 
+inline Fault CheckBounds(const Synapses& s, int64_t i) {
+  const int64_t begin = s.indptr[i], end = s.indptr[i + 1];
+  if (begin < 0 || begin > s.nnz) return {"indptr", i, begin, 0, s.nnz};
+  if (end < begin || end > s.nnz) return {"indptr", i + 1, end, begin, s.nnz};
+  return {};
+}
+
 // Changes the synapses of the neurons ids[0..n_ids); `room` holds StdpRoom(u.n_values) entries.
+//
+// The columns of several neurons advance side by side, run by run: their synapses lie in the same rows, hence on the same pages.
 template <class T>
 Fault StdpCsr(const Synapses& s, const Update<T>& u, const int32_t* ids, int64_t n_ids, T* weight, T* room) {
   const bool has_other = std::find(u.roles, u.roles + u.n_values, Role::kOther) != u.roles + u.n_values;
+  int64_t longest = 0;
   for (int64_t e = 0; e < n_ids; ++e) {
-    const int64_t i = ids[e], begin = s.indptr[i], end = s.indptr[i + 1];
-    if (begin < 0 || begin > s.nnz) return {"indptr", i, begin, 0, s.nnz};
-    if (end < begin || end > s.nnz) return {"indptr", i + 1, end, begin, s.nnz};
-    if (e + 1 < n_ids && !s.order) {
-      const int64_t next = s.indptr[ids[e + 1]];
-      if (next >= 0 && next < s.nnz) PrefetchRange(weight, next, std::min(s.nnz, next + kRun));
-    }
-    for (int64_t at = begin; at < end; at += kRun)
-      if (Fault f = StdpRun(s, u, has_other, i, at, std::min(kRun, end - at), weight, room)) return f;
+    if (Fault f = CheckBounds(s, ids[e])) return f;
+    longest = std::max<int64_t>(longest, s.indptr[ids[e] + 1] - s.indptr[ids[e]]);
   }
+  const int64_t stride = s.order ? kRun : std::max(longest, int64_t(1));
+  for (int64_t from = 0; from < longest; from += stride)
+    for (int64_t e = 0; e < n_ids; ++e) {
+      const int64_t begin = s.indptr[ids[e]] + from, end = std::min<int64_t>(s.indptr[ids[e] + 1], begin + stride);
+      if (!s.order && e + 1 < n_ids) PrefetchRange(weight, s.indptr[ids[e + 1]], s.indptr[ids[e + 1] + 1]);
+      for (int64_t at = begin; at < end; at += kRun)
+        if (Fault f = StdpRun(s, u, has_other, ids[e], at, std::min(kRun, end - at), weight, room)) return f;
+    }
   return {};
 }
 

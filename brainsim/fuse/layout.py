@@ -239,20 +239,20 @@ class _Layouter:
         return _Draft(Opcode.GATHER, sizes, [given, self.source(indices), self.result(out)])
 
     def push(self, node: Node, full: list[Any]) -> _Draft:
-        acc, weight, indices, _, delays, steps = (self.step.type_of(atom) for atom in node.ins[:6])
-        ring, pre = node.params["is_ring"], node.params["pre"]
+        acc, _, indices, _, delays, steps = (self.step.type_of(atom) for atom in node.ins[:6])
+        ring, pre, weight = (node.params[name] for name in ("is_ring", "pre", "weight"))
         sizes = (
             _CODES[np.dtype(acc.dtype)],
             int(ring),
             int(node.params["is_sorted"]),
             math.prod(pre[:-1]),
-            weight.shape[0],
+            weight[0],
             steps.size,
             pre[-1],
             acc.shape[-1],
             acc.shape[-2] if ring else 1,
             indices.size,
-            weight.shape[1],
+            weight[1],
             delays.size,
         )
         bits = (self.place(node.ins[6], True), Kind.BITS, 1, 0)

@@ -136,9 +136,17 @@ class Rewritten:
         shape = self.type_of(spikes).shape
         bits = self._as_bits(spikes, math.prod(shape[:-1]))
         values = () if self._is_binary(spikes) else (spikes,)
-        params = {**node.params, "pre": shape}
+        params = {**node.params, "pre": shape, "weight": self.type_of(weight).shape}
+        weight = self._as_stored(weight)
         ins = (acc, weight, indices, indptr, delays, step, bits, *values)
         self._add(Node("push", params, ins, node.outs, node.where))
+
+    def _as_stored(self, atom: Atom) -> Atom:
+        """The array that an atom only shows in another shape: what reads memory in order needs no copy of it."""
+        node = None if isinstance(atom, Literal) else self._maker.get(atom)
+        if node is None or node.op not in IDENTITIES or self.type_of(node.ins[0]).size != self.type_of(atom).size:
+            return atom
+        return self._as_stored(node.ins[0])
 
     def _stdp(self, node: Node) -> None:
         weight, events, indices, indptr, order, *values = node.ins

@@ -7,6 +7,7 @@ from .clopath import Clopath as Clopath
 from .connection import PlasticConnection as PlasticConnection
 from .connection import plastic as plastic
 from .reward import RewardSTDP as RewardSTDP
+from .rewiring import rewire as rewire
 from .scaling import SynapticScaling as SynapticScaling
 from .stdp import STDP as STDP
 from .triplet import Triplet as Triplet

@@ -86,6 +86,11 @@ class PlasticConnection(Connection):
                 sizes |= {_name(f"{name}_{side}", at): ("", size) for name in names}
         return sizes
 
+    @property
+    def per_synapse(self) -> tuple[str, ...]:
+        """Names of the states with one entry for each synapse."""
+        return ("weight", *(_name(name, at) for at, rule in enumerate(self.rules) for name in rule.edges))
+
     def modulators(self) -> dict[str, str]:
         """Names of the inputs that the rules take, `"pre->post.reward"`, each with the name within the rule."""
         return {
@@ -150,22 +155,24 @@ class PlasticConnection(Connection):
     def _all_synapses(self, state: State, rule: Plasticity, at: int, seen: Seen) -> State:
         if rule.every_step is None:
             return state
-        signal = rule.sense_signal(state._fields[_name("signal", at)], seen)
-        edges = State(weight=state.weight, **{name: state._fields[_name(name, at)] for name in rule.edges})
+        signal = rule.sense_signal(getattr(state, _name("signal", at)), seen)
+        magnitude = -state.weight if self.sign == -1 else state.weight
+        edges = State(weight=magnitude, **{name: getattr(state, _name(name, at)) for name in rule.edges})
         later = rule.every_step(edges, signal, self.dt)
-        changes = {name if name == "weight" else _name(name, at): getattr(later, name) for name in later}
+        changes = {_name(name, at): getattr(later, name) for name in rule.edges}
+        changes["weight"] = -later.weight if self.sign == -1 else later.weight
         return state.replace(**changes, **{_name("signal", at): signal})
 
     def _events(self, state: State, rule: Plasticity, at: int, arrived: Array, seen: Seen) -> State:
         traces = {
-            side: State(**{name: state._fields[_name(f"{name}_{side}", at)] for name in names})
+            side: State(**{name: getattr(state, _name(f"{name}_{side}", at)) for name in names})
             for side, names in (("pre", rule.pre), ("post", rule.post))
         }
         pre = rule.decayed(traces["pre"], rule.pre, self.dt)
         post = rule.sense(rule.decayed(traces["post"], rule.post, self.dt), seen)
         pre_after, shown = rule.raised(pre, arrived), _with_modulator(post, rule, seen)
         target = "weight" if rule.target == "weight" else _name(rule.target, at)
-        weight = state._fields[target]
+        weight = getattr(state, target)
         if rule.on_pre is not None:
             rows = (self.indices, self.indptr, None)
             weight = _changed(rule, rule.on_pre, self.sign, weight, arrived, rows, pre, shown, is_pre=True)
