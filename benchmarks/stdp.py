@@ -2,10 +2,11 @@
 
     python benchmarks/stdp.py --threads 1 --json stdp.json [--brian2 /path/to/its/python]
 
-Brian2's STDP example, scaled: 10,000 Poisson inputs of 15 Hz, each onto all of 1,000 conductance neurons, additive pair STDP
-with hard bounds, dt = 0.1 ms. An event is one change of one weight: spikes of the inputs times the neurons, and spikes of the
-neurons times the inputs. brainsim and C get the same trains of spikes and the same weights; they must fire alike and end with
-the same mean weight before anything is timed. Brian2 draws its own trains and weights from the same distributions.
+Brian2's STDP example, scaled: 10,000 Poisson inputs of 15 Hz, each onto all of 1,000 conductance neurons, additive
+pair STDP with hard bounds, dt = 0.1 ms. An event is one change of one weight: spikes of the inputs times the
+neurons, and spikes of the neurons times the inputs. brainsim and C get the same trains of spikes and the same
+weights; they must fire alike and end with the same mean weight before anything is timed. Brian2 draws its own
+trains and weights from the same distributions.
 """
 
 import argparse
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import equinox as eqx
-
 import jax.numpy as jnp
 import numpy as np
 
@@ -25,7 +25,7 @@ import brainsim as bs
 from brainsim.bench import limit, script
 from brainsim.bench.harness import check, lines_logged, result
 from brainsim.bench.pairs import alternate, ratio
-from brainsim.units import mV, ms
+from brainsim.units import ms, mV
 
 RATE_HZ, DT, A_PLUS, A_MINUS = 15.0, 0.1, 0.01, 0.0105
 TOLERANCE = 0.02
@@ -137,14 +137,28 @@ def measure(
         figures["brian2_over_brainsim"] = figures["brian2_ns_per_event"] / figures["ns_per_event"]
         checks["brian2_spikes"] = check(theirs[0]["spikes"] / spikes, 0.95, 1.05)
         checks["brian2_weight"] = check(theirs[0]["weight"] / figures["mean_weight"], 0.95, 1.05)
-    arguments = {"inputs": inputs, "neurons": neurons, "steps": steps, "seed": seed, "repeats": repeats, "warmup": warmup}
+    arguments = {
+        "inputs": inputs,
+        "neurons": neurons,
+        "steps": steps,
+        "seed": seed,
+        "repeats": repeats,
+        "warmup": warmup,
+    }
     return result("stdp", arguments, ours, checks=checks, log=lines, **figures)
 
 
 def options() -> argparse.ArgumentParser:
     """The script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("inputs", 10_000), ("neurons", 1000), ("steps", 2000), ("seed", 1), ("repeats", 5), ("warmup", 1)):
+    for name, default in (
+        ("inputs", 10_000),
+        ("neurons", 1000),
+        ("steps", 2000),
+        ("seed", 1),
+        ("repeats", 5),
+        ("warmup", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--brian2", default=None, metavar="PYTHON", help="Python of an environment that has Brian2")
     return parser

@@ -1,7 +1,7 @@
-"""The network of `stdp.py` in Brian2, C++ standalone, float32, one thread: its STDP example with more inputs and neurons.
+"""The network of `stdp.py` in Brian2, C++ standalone, float32, one thread: its STDP example, larger.
 
-Arguments: inputs, neurons, biological time (ms), seed. Prints one JSON line: seconds of Brian2's own run loop, spikes of the
-inputs and of the neurons, and the mean weight as a share of the largest.
+Arguments: inputs, neurons, biological time (ms), seed. Prints one JSON line: seconds of Brian2's own run loop,
+spikes of the inputs and of the neurons, and the mean weight as a share of the largest.
 """
 
 import json
@@ -21,7 +21,13 @@ def main(inputs: int, neurons: int, duration: float, seed: int, directory: str) 
     b2.set_device("cpp_standalone", build_on_run=False, directory=directory)
     b2.defaultclock.dt = 0.1 * b2.ms
     b2.seed(seed)
-    numbers = {"taum": 10 * b2.ms, "taue": 5 * b2.ms, "taupre": 20 * b2.ms, "taupost": 20 * b2.ms, "gmax": 10.0 / inputs}
+    numbers = {
+        "taum": 10 * b2.ms,
+        "taue": 5 * b2.ms,
+        "taupre": 20 * b2.ms,
+        "taupost": 20 * b2.ms,
+        "gmax": 10.0 / inputs,
+    }
     numbers |= {"el": -74 * b2.mV, "vt": -54 * b2.mV, "vr": -60 * b2.mV, "ee": 0 * b2.mV}
     numbers |= {"up": 0.01 * 10.0 / inputs, "down": -0.0105 * 10.0 / inputs}
     source = b2.PoissonGroup(inputs, rates=15 * b2.Hz)

@@ -261,7 +261,9 @@ class _Layouter:
     def stdp(self, node: Node, full: list[Any]) -> _Draft:
         weight, indices = (self.step.type_of(atom) for atom in node.ins[:2])
         own, roles = node.params["own"], node.params["roles"]
-        others = {self.step.type_of(atom).shape[-1] for atom, role in zip(node.ins[5:], roles, strict=True) if role == "other"}
+        others = {
+            self.step.type_of(atom).shape[-1] for atom, role in zip(node.ins[5:], roles, strict=True) if role == "other"
+        }
         sizes = (
             self.number_of(_update_kernel(node)),
             _CODES[np.dtype(weight.dtype)],

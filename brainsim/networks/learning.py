@@ -34,7 +34,9 @@ def check_learning(connection: PlasticConnection, populations: Mapping[str, Any]
         size, fits = populations[rule.modulator].size, (1,) if rule.every_step else (1, connection.n_post)
         if size not in fits:
             expected = " or ".join(map(str, dict.fromkeys(fits)))
-            raise ValueError(f"`modulator` of {path}: expected a population of {expected}, {rule.modulator!r} has {size}.")
+            raise ValueError(
+                f"`modulator` of {path}: expected a population of {expected}, {rule.modulator!r} has {size}."
+            )
 
 
 def _model(population: Any) -> Any:

@@ -22,7 +22,6 @@ import numpy as np
 from jax import Array
 from jax.core import ShapedArray
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
-from jax.interpreters import ad
 from jaxtyping import Float, Int
 
 from . import _arguments as arguments
@@ -45,7 +44,7 @@ def stdp_csr(
     shared: Sequence[Any] = (),
     order: Int[Array, " synapses"] | None = None,
 ) -> Float[Array, "*batch synapses"]:
-    """The weights after `update` of every synapse whose own neuron has an event; in place where `weight` is not used on.
+    """The weights after `update` of all synapses of the neurons with an event; in place where `weight` is not used on.
 
     Args:
         update: `(weight, own, other, shared) -> weight`, traced once with numbers: the synapse's weight, and a tuple

@@ -1,9 +1,10 @@
 """STDP whose depression an astrocyte sets, which keeps a recurrent network near the edge of chaos.
 
     pre spikes:   w <- w - W A y,        post spikes:  w <- w + W a_plus x
-    A: what the astrocyte emits, such as a leaky integrator of (liquid spikes - input spikes):  tau_a dA/dt = -A + w_a (N_l - N_i) + b_a
+    tau_a dA/dt = -A + w_a (N_liquid - N_input) + b_a        A: what the astrocyte emits, such as this integrator
 
-Ivanov & Michmizos, NeurIPS 2021 (NALSM), eqs. 4 to 6. Where the network fires more than its input, A grows and depression with it.
+Ivanov & Michmizos, NeurIPS 2021 (NALSM). Where the network fires more than its input, A grows and
+depression with it.
 """
 
 import dataclasses

@@ -5,8 +5,9 @@
     w_k <- clip(on_pre(w_k, x_i, y_j))   at all synapses k = (i -> j) of a presynaptic neuron i that spikes
     w_k <- clip(on_post(w_k, x_i, y_j))  at all synapses k = (i -> j) of a postsynaptic neuron j that spikes
 
-Everything is pointwise `jnp` of numbers, written once: traces are fused into the loop over the neurons, and `on_pre` and
-`on_post` are compiled and called on the synapses of the neurons that have an event (`operators.stdp_csr`). So
+Everything is pointwise `jnp` of numbers, written once: traces are fused into the loop over the neurons, and
+`on_pre` and `on_post` are compiled and called on the synapses of the neurons that have an event
+(`operators.stdp_csr`). So
 
     class Mine(bs.Plasticity):
         eta: Array = bs.param(0.01)
@@ -57,8 +58,8 @@ class Plasticity(Parameterized):
     Args:
         w_max: Largest weight (unit of the synapse).
         w_min: Smallest weight (unit of the synapse).
-        modulator: What the rule's modulator is: the name of a population, whose emission it gets in every step, or None:
-            the input `"pre->post.NAME"` of `run` and `simulate`, where NAME is the rule's `modulated_by`.
+        modulator: What the rule's modulator is: the name of a population, whose emission it gets in every step, or
+            None: the input `"pre->post.NAME"` of `run` and `simulate`, where NAME is the rule's `modulated_by`.
     """
 
     _: dataclasses.KW_ONLY
@@ -70,7 +71,7 @@ class Plasticity(Parameterized):
     in_weight_unit: ClassVar[tuple[str, ...]] = ("w_max", "w_min")
     """Parameters that are weights; the projection's synapse says their unit."""
     pre: ClassVar[Mapping[str, str | None]] = {}
-    """Traces of every presynaptic neuron, each with the parameter that is its time constant (None: it does not decay)."""
+    """Traces of every presynaptic neuron, each with the parameter that is its time constant (None: no decay)."""
     post: ClassVar[Mapping[str, str | None]] = {}
     """Traces of every postsynaptic neuron."""
     edges: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +92,9 @@ class Plasticity(Parameterized):
     are synapses; `edges` holds `weight` and what is named in `edges`, `signal` what `sense_signal` returns."""
 
     def __post_init__(self):
-        named = {units.unit_of(value) for name in self.in_weight_unit if units.is_quantity(value := getattr(self, name))}
+        named = {
+            units.unit_of(value) for name in self.in_weight_unit if units.is_quantity(value := getattr(self, name))
+        }
         if len(named) > 1:
             raise ValueError(f"`{self.in_weight_unit[0]}`: weights of one rule in {' and '.join(sorted(named))}.")
         self.unit = next(iter(named), None)

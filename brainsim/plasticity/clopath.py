@@ -4,9 +4,9 @@
     at all times:     dw/dt = a_ltp x [u - theta_plus]+ [u_plus - theta_minus]+
     tau_minus du_minus/dt = u - u_minus,  tau_plus du_plus/dt = u - u_plus,  tau_x dx/dt = -x + sum_k delta(t - t_k)
 
-u is the postsynaptic voltage, `v_spike` in a step with a spike (threshold models have no upswing of their own). The second line
-is not 0 only while u is above theta_plus, around spikes: such a step is this rule's postsynaptic event.
-Clopath, Buesing, Vasilaki & Gerstner, Nat. Neurosci. 13 (2010) 344, eqs. 1 to 3, with a constant a_ltd.
+u is the postsynaptic voltage, `v_spike` in a step with a spike (threshold models have no upswing of their own).
+The second line is not 0 only while u is above theta_plus, around spikes: such a step is this rule's postsynaptic event.
+Clopath, Buesing, Vasilaki & Gerstner, Nat. Neurosci. 13 (2010) 344, with a constant a_ltd.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from .._params import param
 from .._types import Array, State
-from ..units import mV, ms
+from ..units import ms, mV
 from .base import Plasticity, Seen
 
 

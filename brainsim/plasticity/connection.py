@@ -111,7 +111,9 @@ class PlasticConnection(Connection):
         """A plastic connection goes on by `learn`, which also sees the postsynaptic side."""
         raise TypeError("PlasticConnection: call `learn` in place of `advance`.")
 
-    def learn(self, state: State, emitted: Array, post: State | None, spikes: Array, given: Mapping[str, Array], step: Array) -> State:
+    def learn(
+        self, state: State, emitted: Array, post: State | None, spikes: Array, given: Mapping[str, Array], step: Array
+    ) -> State:
         """From t_k to t_{k+1}: kinetics, transmission, plasticity.
 
         Args:
@@ -231,7 +233,8 @@ def plastic(connection: Connection, plasticity: Any) -> PlasticConnection:
         plasticity: A rule, or several.
 
     Raises:
-        ValueError: Dense storage, several delays, weights outside the bounds, or bounds in another unit than the weights.
+        ValueError: Dense storage, several delays, weights outside the bounds, or bounds in another unit than the
+            weights.
     """
     rules = tuple(plasticity) if isinstance(plasticity, list | tuple) else (plasticity,)
     path, weight = connection.path, np.asarray(connection.weight)

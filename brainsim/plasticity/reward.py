@@ -1,10 +1,11 @@
 """Reward-modulated STDP: pairs of spikes leave a trace at the synapse, and reward turns it into a change of the weight.
 
-    pre spikes:    c <- c - W a_minus y,        post spikes: c <- c + W a_plus x           (pair STDP on the eligibility c)
+    pre spikes:    c <- c - W a_minus y,        post spikes: c <- c + W a_plus x      (c: eligibility)
     dc/dt = -c / tau_c,     dw/dt = c d,        dd/dt = -d / tau_d + reward
 
-d is the concentration of dopamine; a reward of 1 in a step adds 1/s to it, hence what a pair changes in the end is in proportion to
-reward. Izhikevich, Cereb. Cortex 17 (2007) 2443, eqs. 1 to 3; Florian, Neural Comput. 19 (2007) 1468, the limit of a short tau_d.
+d is the concentration of dopamine; a reward of 1 in a step adds 1/s to it, hence what a pair changes in the end is
+in proportion to reward. Izhikevich, Cereb. Cortex 17 (2007) 2443; Florian, Neural Comput. 19 (2007) 1468, the
+limit of a short tau_d.
 """
 
 import dataclasses
@@ -22,8 +23,9 @@ from .base import Plasticity, Seen
 class RewardSTDP(Plasticity):
     """Dopamine-modulated STDP with eligibility traces; amplitudes are shares of w_max - w_min.
 
-    The reward comes as the input `"pre->post.reward"` (one number a step, negative for punishment), or from the population
-    named by `modulator`, of one neuron. Weights and eligibilities change in every step: a step costs as much as there are synapses.
+    The reward comes as the input `"pre->post.reward"` (one number a step, negative for punishment), or from the
+    population named by `modulator`, of one neuron. Weights and eligibilities change in every step: a step costs as
+    much as there are synapses.
 
     Args:
         a_plus: Eligibility by a pair, pre before post, at time 0.

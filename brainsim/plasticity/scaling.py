@@ -4,7 +4,8 @@
 
 Ratios between the weights of a neuron stay. Every neuron is scaled once in `every` ms, in turns, so that a step costs
 (number of synapses) dt / every.
-Turrigiano et al., Nature 391 (1998) 892; van Rossum, Bi & Turrigiano, J. Neurosci. 20 (2000) 8812, eq. 3 without its integral term.
+Turrigiano et al., Nature 391 (1998) 892; van Rossum, Bi & Turrigiano, J. Neurosci. 20 (2000) 8812, without its
+integral term.
 """
 
 import dataclasses

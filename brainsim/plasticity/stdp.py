@@ -5,10 +5,11 @@
     f_+ = (1 - u)^mu,  f_- = u^mu                      mu = 0: hard bounds, additive;  mu = 1: soft, multiplicative
 
 so that a pair with a time t = t_post - t_pre apart changes w by W a_plus f_+ exp(-t / tau_plus) where t > 0 and by
--W a_minus f_- exp(t / tau_minus) where t < 0. Traces add up over all spikes ("all"), or start from 1 at each spike, so that only
-the nearest spike of the other side counts ("nearest", symmetric).
-Song, Miller & Abbott, Nat. Neurosci. 3 (2000) 919 (mu = 0); van Rossum, Bi & Turrigiano, J. Neurosci. 20 (2000) 8812; Guetig et al.,
-J. Neurosci. 23 (2003) 3697, eq. 2 (any mu); Morrison, Diesmann & Gerstner, Biol. Cybern. 98 (2008) 459 (pairings).
+-W a_minus f_- exp(t / tau_minus) where t < 0. Traces add up over all spikes ("all"), or start from 1 at each
+spike, so that only the nearest spike of the other side counts ("nearest", symmetric).
+Song, Miller & Abbott, Nat. Neurosci. 3 (2000) 919 (mu = 0); van Rossum, Bi & Turrigiano, J. Neurosci. 20 (2000)
+8812; Guetig et al., J. Neurosci. 23 (2003) 3697 (any mu); Morrison, Diesmann & Gerstner, Biol. Cybern. 98 (2008)
+459 (pairings).
 """
 
 import dataclasses

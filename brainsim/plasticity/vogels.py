@@ -3,8 +3,8 @@
     pre spikes:   w <- w + eta (y - alpha),       x, y: traces of one time constant tau
     post spikes:  w <- w + eta x,                 alpha = 2 rate tau
 
-Near-coincident spikes strengthen an inhibitory synapse, a presynaptic spike alone weakens it; at the rate `rate` the two
-balance. Vogels, Sprekeler, Zenke, Clopath & Gerstner, Science 334 (2011) 1569.
+Near-coincident spikes strengthen an inhibitory synapse, a presynaptic spike alone weakens it; at the rate `rate`
+the two balance. Vogels, Sprekeler, Zenke, Clopath & Gerstner, Science 334 (2011) 1569.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""`stdp_csr` against one change a synapse in NumPy, exact on dyadic values, on every path; its derivative and its map."""
+"""`stdp_csr` against NumPy, one synapse after the other, exact on dyadic values; its derivative and its map."""
 
 from functools import partial
 
@@ -98,7 +98,9 @@ def test_a_mapped_number_is_a_value_of_each_neuron():
     events = jnp.ones(5)
 
     def moved(c):
-        return stdp_csr(lambda w, _, __, shared: w + shared[0], jnp.asarray(weight), events, indices, indptr, shared=[c])
+        return stdp_csr(
+            lambda w, _, __, shared: w + shared[0], jnp.asarray(weight), events, indices, indptr, shared=[c]
+        )
 
     np.testing.assert_array_equal(jax.vmap(moved)(jnp.array([0.5, 2.0])), [weight + 0.5, weight + 2.0])
 

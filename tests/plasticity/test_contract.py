@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.plasticity.trains import learn, network, spikes, weights
 
 import brainsim as bs
 from brainsim import _native
@@ -20,6 +19,7 @@ from brainsim.plasticity import (
     VogelsSprekeler,
 )
 from brainsim.units import Hz, ms
+from tests.plasticity.trains import learn, network, spikes, weights
 
 
 class Mine(bs.Plasticity):
@@ -92,7 +92,10 @@ class TestContract:
         apart = [learn(net, *trial, **told(name, 60)) for trial in trials]
         np.testing.assert_array_equal(weights(together), [weights(one) for one in apart])
         given = told(name, 60)
-        halves = [{"more": {k: v[at] for k, v in given["more"].items()}} if given else {} for at in (slice(0, 30), slice(30, 60))]
+        halves = [
+            {"more": {k: v[at] for k, v in given["more"].items()}} if given else {}
+            for at in (slice(0, 30), slice(30, 60))
+        ]
         first = learn(net, *(side[:30] for side in trials[0]), **halves[0])
         second = learn(net, *(side[30:] for side in trials[0]), **halves[1], state=first.state)
         for a, b in zip(jax.tree.leaves(second.state), jax.tree.leaves(apart[0].state), strict=True):

@@ -13,7 +13,9 @@ def recurrent(sign=None, n=30):
     cell = bs.LIF(20 * ms, v_th=1, v_reset=0, r_mem=1e-12, i_bias=2e12)
     rule = RewardSTDP(w_max=1.0)
     size = bs.Uniform(-1, 0) if sign == -1 else bs.Uniform(0, 1)
-    edge = bs.Projection("E", "E", bs.FixedIndegree(10, multapses=False), size, bs.Exponential(5 * ms), sign=sign, plasticity=rule)
+    edge = bs.Projection(
+        "E", "E", bs.FixedIndegree(10, multapses=False), size, bs.Exponential(5 * ms), sign=sign, plasticity=rule
+    )
     return bs.Network({"E": bs.Population(n, cell)}, [edge], dt=1.0, seed=2)
 
 

@@ -14,7 +14,7 @@ from brainsim.plasticity import (
     Triplet,
     VogelsSprekeler,
 )
-from brainsim.units import Hz, mV, ms, nS
+from brainsim.units import Hz, ms, mV, nS
 from tests.plasticity.trains import by_hand, learn, network, spikes, weights
 
 

@@ -46,12 +46,16 @@ def by_hand(rule, pre, post, weight, taus, clip=(0.0, 1.0)):
         before = {name: value.copy() for name, value in x.items()}
         for i in np.flatnonzero(s):
             for j in range(w.shape[1]):
-                w[i, j] = np.clip(rule("pre", w[i, j], {n: v[i] for n, v in before.items()}, {n: v[j] for n, v in y.items()}), *clip)
+                w[i, j] = np.clip(
+                    rule("pre", w[i, j], {n: v[i] for n, v in before.items()}, {n: v[j] for n, v in y.items()}), *clip
+                )
         for name in x:
             x[name] = x[name] + s
         for j in np.flatnonzero(t):
             for i in range(w.shape[0]):
-                w[i, j] = np.clip(rule("post", w[i, j], {n: v[i] for n, v in x.items()}, {n: v[j] for n, v in y.items()}), *clip)
+                w[i, j] = np.clip(
+                    rule("post", w[i, j], {n: v[i] for n, v in x.items()}, {n: v[j] for n, v in y.items()}), *clip
+                )
         for name in y:
             y[name] = y[name] + t
     return w

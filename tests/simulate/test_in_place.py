@@ -64,7 +64,7 @@ def test_loops_of_a_gradient_copy_no_ring():
 @pytest.mark.skipif(WHY_XLA is not None, reason=f"needs the native kernels: {WHY_XLA}")
 @pytest.mark.parametrize("delay", [0.1, 0.7])
 def test_plastic_weights_are_changed_where_they_are(delay):
-    """No instruction of the native loop is over all synapses: none copies them, and the carry is written in its place."""
+    """No instruction of the native loop is over all synapses: none copies them."""
     cell = bs.LIF(20 * ms, v_th=-50 * mV, v_rest=-60 * mV, v_reset=-60 * mV, i_bias=20 * pA)
     syn, rule = bs.Exponential(5 * ms, e_rev=0 * mV), bs.STDP(w_max=1 * nS)
     edge = bs.Projection("E", "E", bs.FixedProbability(0.2), 0.6 * nS, syn, delay=delay, plasticity=rule)
@@ -78,6 +78,12 @@ def test_plastic_weights_are_changed_where_they_are(delay):
     assert isinstance(plan, Plan)
     n, program = net["E->E"].n_synapses, plan.layout.program
     assert max(program.temps) < 4 * n
-    sizes = [i.sizes for loop in program.loops for stage in loop.stages for i in stage if i.opcode in (Opcode.KERNEL, Opcode.COPY)]
+    sizes = [
+        i.sizes
+        for loop in program.loops
+        for stage in loop.stages
+        for i in stage
+        if i.opcode in (Opcode.KERNEL, Opcode.COPY)
+    ]
     assert all(max(each) < n for each in sizes)
     assert sum(i.opcode is Opcode.STDP for loop in program.loops for stage in loop.stages for i in stage) == 2
