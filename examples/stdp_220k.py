@@ -1,10 +1,11 @@
 """A recurrent network of 220,000 neurons whose excitatory synapses learn by spike timing.
 
-    python examples/stdp_220k.py                          220,000 neurons, 11 million plastic synapses, some seconds a 100 ms
-    python examples/stdp_220k.py --neurons 20000          the same, smaller
+    python examples/stdp_220k.py                       220,000 neurons, 11 million plastic synapses
+    python examples/stdp_220k.py --neurons 20000       the same, smaller
 
-The conductance-based E-I network of Vogels & Abbott, J. Neurosci. 25 (2005) 10786, with about 80 synapses a neuron, in which the
-synapses among excitatory neurons have additive STDP with hard bounds (Song, Miller & Abbott, Nat. Neurosci. 3 (2000) 919).
+The conductance-based E-I network of Vogels & Abbott, J. Neurosci. 25 (2005) 10786, with about 80 synapses a neuron, in
+which the synapses among excitatory neurons have additive STDP with hard bounds (Song, Miller & Abbott, Nat. Neurosci. 3
+(2000) 919).
 """
 
 import argparse
@@ -62,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         rates = [float(np.mean(np.asarray(result.records[f"{name}.rate"]))) for name in "EI"]
         events = 2 * rates[0] * options.duration / 1000 * edge.n_synapses
         w = np.asarray(state.projections["E->E"].weight)
-        print(f"          {(number + 1) * options.duration:9.0f}   {wall:8.2f}   {rates[0]:6.1f}   {rates[1]:6.1f}", end="   ")
+        print(
+            f"          {(number + 1) * options.duration:9.0f}   {wall:8.2f}   {rates[0]:6.1f}   {rates[1]:6.1f}",
+            end="   ",
+        )
         print(f"{events:14,.0f}   {w.mean():11.3f}   {w.std():.3f}" + ("   (with compilation)" if number == 0 else ""))
 
 

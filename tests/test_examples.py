@@ -241,3 +241,18 @@ def test_online_methods_learn_and_need_no_memory_over_time(tmp_path):
     assert planned["bptt"][1] > 10 * planned["bptt"][0]
     assert planned["eprop"][1] < 2 * planned["eprop"][0] and planned["ottt"][1] < 0.2 * planned["bptt"][1]
     assert (tmp_path / "online.png").is_file()
+
+
+def test_stdp_parts_the_weights_and_draws_them(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLES / "stdp.py"))["main"]
+    main(["--neurons", "2", "--duration", "2000", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert (tmp_path / "stdp.png").is_file() and "frozen" in printed
+    assert WHY_XLA is not None or "one native call" in printed
+
+
+def test_the_large_plastic_network_in_small(capsys):
+    runpy.run_path(str(EXAMPLES / "stdp_220k.py"))["main"](
+        ["--neurons", "1000", "--duration", "20", "--stretches", "2"]
+    )
+    assert "plastic synapses" in capsys.readouterr().out

@@ -267,6 +267,8 @@ class Network(eqx.Module):
                 delay, trains = (lambda m, p=path: m.projections[p].delays), connection.trains_delay
                 known[f"{path}.delay"] = ParameterInfo(delay, "delay", "ms", self.dt, connection.max_delay, trains)
             known |= parameters_of(connection.synapse, path, lambda m, p=path: m.projections[p].synapse, dt=self.dt)
+            if isinstance(connection, PlasticConnection):
+                known |= connection.parameters(lambda m, p=path: m.projections[p])
         return known
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ step. So d = dt is Brian2 without delay, d is Brian2's presynaptic delay of d - 
 whole delay after the synapse) has the same pairs with t_post - t_pre larger by d. All synapses have one delay.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
@@ -19,13 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import units
+from .._paths import ParameterInfo, parameters_of
 from .._types import Array, State
 from ..connectivity import CSR
 from ..operators import csr_push, delay_ring_push, delay_ring_take, stdp_csr
 from ..synapses import Connection
 from .base import Plasticity, Seen
-
-_FIXED = np.zeros(1, np.int32)
 
 
 class Columns(eqx.Module):
@@ -98,6 +97,14 @@ class PlasticConnection(Connection):
             for at, rule in enumerate(self.rules)
             if rule.modulated_by is not None and rule.modulator is None
         }
+
+    def parameters(self, where: Callable[[Any], Any]) -> dict[str, ParameterInfo]:
+        """The parameters of the rules by path, `"pre->post.a_plus"`; `where(model)` is this connection in a model."""
+        known: dict[str, ParameterInfo] = {}
+        for at, rule in enumerate(self.rules):
+            found = parameters_of(rule, self.path, lambda m, at=at: where(m).rules[at], dt=self.dt)
+            known |= {_name(path, at): info for path, info in found.items()}
+        return known
 
     def arrive(self, state: State, emitted: Array) -> State:
         """Add what `emitted (*batch, n_pre)` brings through the present weights, without delay."""
