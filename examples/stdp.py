@@ -2,10 +2,10 @@
 
     python examples/stdp.py --duration 60000
 
-Song, Miller & Abbott, Nat. Neurosci. 3 (2000) 919: Poisson inputs onto neurons that fire, additive STDP with hard bounds
-and a little more depression than potentiation. Weights begin uniform; inputs that happen to come before the neuron's
-spikes win, the others lose, and the histogram parts in two. Then learning is turned off and the neurons go on with the
-weights they have.
+Song, Miller & Abbott, Nat. Neurosci. 3 (2000) 919: Poisson inputs onto neurons that fire, additive STDP with hard
+bounds and a little more depression than potentiation. Weights begin uniform; inputs that happen to come before the
+neuron's spikes win, the others lose, and the histogram parts in two. Then learning is turned off and the neurons go on
+with the weights they have.
 """
 
 import argparse

@@ -4,7 +4,8 @@ One step k leads from t_k = k dt to t_{k+1}:
 
     1. every population integrates what its synapses and inputs give it, and emits (spikes at threshold);
     2. what was emitted crosses the projections, at once (delay dt) or into their delay rings;
-    3. synapses advance to t_{k+1} and take what arrives then.
+    3. synapses advance to t_{k+1} and take what arrives then;
+    4. plastic synapses learn from what arrived and from the postsynaptic spikes of the step.
 
 So an event of step k with delay d acts in step k + d/dt, and the state after step k is the state at t_{k+1}.
 """

@@ -38,7 +38,8 @@ class Projection:
         sign: +1 or -1: Dale's law. Weights are stored with their sign and keep it in training.
         name: Tells projections between the same two populations apart.
         storage: `"csr"` (event-driven sparse rows) or `"dense"` (an `(n_pre, n_post)` matrix, one delay).
-        plasticity: A rule, such as `bs.STDP(...)`, or several; the weights are then state.
+        plasticity: A rule, such as `bs.STDP(...)`, or several, one after the other; the weights are then state, and the
+            delay, one for all synapses, is axonal: a spike meets the weight that is there when it arrives.
         trainable: What training may change besides the weight: parameters of the synapse, such as `"tau_syn"`, and
             `"delay"` with `delay_mode="interpolate"`.
     """
