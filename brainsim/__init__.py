@@ -13,6 +13,7 @@ from . import datasets as datasets
 from . import interop as interop
 from . import neurons as neurons
 from . import operators as operators
+from . import plasticity as plasticity
 from . import synapses as synapses
 from . import units as units
 from ._params import param as param
@@ -50,6 +51,8 @@ from .neurons import Neuron as Neuron
 from .neurons import Poisson as Poisson
 from .neurons import SpikeTimes as SpikeTimes
 from .neurons import UltraLIF as UltraLIF
+from .plasticity import STDP as STDP
+from .plasticity import Plasticity as Plasticity
 from .recording import Rate as Rate
 from .recording import Spikes as Spikes
 from .recording import Trace as Trace

@@ -111,7 +111,7 @@ class Decoder {
     int64_t stage = -1;
     for (int64_t i = 0; i < n_instructions && Good(); ++i) {
       const int64_t length = Next("length of an instruction", 2, std::max<int64_t>(end_ - at_ - 1, 2)), first = at_;
-      const int64_t opcode = Next("opcode", 0, 7), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
+      const int64_t opcode = Next("opcode", 0, 8), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
       if (its_stage > stage) p_.loops.back().stages.emplace_back();
       stage = its_stage;
       Instruction instruction = ReadInstruction(opcode);
@@ -131,7 +131,8 @@ class Decoder {
       case 4: return ReadSum();
       case 5: return ReadCopy();
       case 6: return ReadGather();
-      default: return ReadProcedural();
+      case 7: return ReadProcedural();
+      default: return ReadStdp();
     }
   }
 
@@ -360,6 +361,32 @@ class Decoder {
     g.indices = Fixed("indices", Kind::kFull, 4, 1, g.m, kRead);
     g.out = Fixed("picked", Kind::kFull, g.from.kind == Kind::kBits ? of_type[g.type] : g.from.item, g.rows, g.m, kWrite);
     return g;
+  }
+
+  Instruction ReadStdp() {
+    Stdp s{};
+    const int64_t index = Next("kernel", 0, int64_t(p_.kernels.size()) - 1);
+    if (Good()) s.function = p_.kernels[size_t(index)]->function;
+    s.f64 = Flag("type");
+    s.permuted = Flag("order flag");
+    s.rows = Size("number of rows");
+    s.n_own = Next("number of neurons with events", 0, kMaxIndex - 1);
+    s.n_other = Next("number of neurons at the other ends", 0, kMaxIndex - 1);
+    s.nnz = Next("number of synapses", 0, kMaxIndex);
+    const int64_t n_values = Next("number of values", 0, kMaxValues), item = s.f64 ? 8 : 4;
+    for (int64_t v = 0; v < n_values && Good(); ++v) s.roles.push_back(Role(Next("role", 0, int64_t(Role::kShared))));
+    s.weight = Fixed("weight", Kind::kFull, item, s.rows, s.nnz, kWrite);
+    s.indices = Fixed("indices", Kind::kFull, 4, 1, s.nnz, kRead);
+    s.indptr = Fixed("indptr", Kind::kFull, 4, 1, s.n_own + 1, kRead);
+    s.order = Fixed("order", Kind::kFull, 4, 1, s.permuted ? s.nnz : 1, kRead);
+    s.bits = Fixed("bits", Kind::kBits, 1, s.rows, s.n_own, kRead);
+    for (int64_t v = 0; v < n_values && Good(); ++v) {
+      const Role role = s.roles[size_t(v)];
+      const bool shared = role == Role::kShared;
+      const int64_t n = role == Role::kOwn ? s.n_own : role == Role::kOther ? s.n_other : 1;
+      s.values.push_back(Fixed("value", shared ? Kind::kScalar : Kind::kFull, item, shared ? 1 : s.rows, n, kRead));
+    }
+    return s;
   }
 
   const int64_t* words_;

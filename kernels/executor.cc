@@ -27,6 +27,7 @@ struct alignas(kLine) Desk {
   const uint8_t* listed = nullptr;   // that row
   int64_t listed_at = -1, n_ids = 0;
   Zeroed<char> temps;                // of a tile
+  Zeroed<double> room;               // of a run of synapses
   Outcome outcome;                   // the first fault, in the order of a single thread
   int64_t fault_at = 0;
 };
@@ -83,6 +84,10 @@ class Executor final : public Team::Work {
       plans_.emplace_back(stage, team_.members());
       for (size_t i = 0; i < stage.size(); ++i) {
         if (const Procedural* p = std::get_if<Procedural>(&stage[i])) most_ids_ = std::max(most_ids_, p->n_pre);
+        if (const Stdp* stdp = std::get_if<Stdp>(&stage[i])) {
+          most_ids_ = std::max(most_ids_, stdp->n_own);
+          most_values_ = std::max(most_values_, int64_t(1 + stdp->values.size()));
+        }
         const Push* push = std::get_if<Push>(&stage[i]);
         if (!push) continue;
         most_ids_ = std::max(most_ids_, push->n_pre);
@@ -90,7 +95,10 @@ class Executor final : public Team::Work {
         if (push->constant && loop.steps >= kTableSteps) spans_.back() = SpanTable(push->n_pre * (1 + plans_.back().cuts[i].pieces));
       }
     }
-    for (Desk& desk : desks_) desk.ids = Zeroed<int32_t>(most_ids_ + 1);
+    for (Desk& desk : desks_) {
+      desk.ids = Zeroed<int32_t>(most_ids_ + 1);
+      desk.room = Zeroed<double>(kRun * most_values_);
+    }
   }
 
   // ---- one stage at one time ----
@@ -108,23 +116,22 @@ class Executor final : public Team::Work {
 
   bool WorthSharing(const StagePlan& plan, int64_t steps_left) const {
     const int64_t least = team_.hired() ? kWorthSharing : std::max(kWorthSharing, kWorthHiring / steps_left);
-    if (plan.work >= least || !plan.pushes) return plan.work >= least;
+    if (plan.work >= least || !plan.eventful) return plan.work >= least;
     int64_t work = plan.work;
     for (const Instruction& instruction : *plan.stage) {
-      const Push* stored = std::get_if<Push>(&instruction);
-      if (stored && stored->n_pre > 0) work += EventWork(*stored, stored->nnz / stored->n_pre + 1, least);
-      if (const Procedural* p = std::get_if<Procedural>(&instruction)) work += EventWork(*p, p->mean + 1, least);
+      if (const Push* p = std::get_if<Push>(&instruction)) work += EventWork(p->bits, p->rows, p->n_pre, p->nnz, least);
+      if (const Procedural* p = std::get_if<Procedural>(&instruction)) work += EventWork(p->bits, p->rows, p->n_pre, p->n_pre * p->mean, least);
+      if (const Stdp* s = std::get_if<Stdp>(&instruction)) work += EventWork(s->bits, s->rows, s->n_own, s->nnz, least);
     }
     return work >= least;
   }
 
-  // Units of the events of this step, of which a row makes `degree`; 0 where all rows together do not make `least`.
-  template <class P>
-  int64_t EventWork(const P& p, int64_t degree, int64_t least) const {
-    if (p.rows * p.n_pre * degree * kEventWork < least) return 0;
+  // Units of work of the events of `rows` rows of n neurons, which share nnz synapses; 0 where it could not be as much as `least`.
+  int64_t EventWork(const Operand& bits, int64_t rows, int64_t n, int64_t nnz, int64_t least) const {
+    if (n == 0 || rows * nnz * kEventWork < least) return 0;
     int64_t events = 0;
-    for (int64_t b = 0; b < p.rows; ++b) events += ActiveTable().count_bits(At<const uint8_t>(p.bits, b), p.n_pre);
-    return events * degree * kEventWork;
+    for (int64_t b = 0; b < rows; ++b) events += ActiveTable().count_bits(At<const uint8_t>(bits, b), n);
+    return events * (nnz / n + 1) * kEventWork;
   }
 
   void RunBlocks(const Instruction& instruction, const Cut& cut, int64_t index, int64_t first, int64_t last, int64_t member) {
@@ -138,6 +145,13 @@ class Executor final : public Team::Work {
     if (const auto* p = std::get_if<Procedural>(&instruction)) {
       for (int64_t block = first; block < last; ++block)
         p->f64 ? ProceduralBlock<double>(*p, cut, block, member) : ProceduralBlock<float>(*p, cut, block, member);
+      return;
+    }
+    if (const auto* s = std::get_if<Stdp>(&instruction)) {
+      for (int64_t block = first; block < last; ++block) {
+        const Fault f = s->f64 ? StdpBlock<double>(*s, cut, block, member) : StdpBlock<float>(*s, cut, block, member);
+        if (f) Note("stdp_csr", f, index << 32 | block, member);
+      }
       return;
     }
     cut.Each(first, last, [&](const Part& part) { std::visit([&](const auto& i) { RunPart(i, part); }, instruction); });
@@ -199,6 +213,26 @@ class Executor final : public Team::Work {
     }
   }
 
+  template <class T>
+  Fault StdpBlock(const Stdp& s, const Cut& cut, int64_t block, int64_t member) {
+    const Synapses synapses{At<const int32_t>(s.indices), At<const int32_t>(s.indptr), s.permuted ? At<const int32_t>(s.order) : nullptr,
+                            s.n_own, s.n_other, s.nnz};
+    Desk& desk = desks_[size_t(member)];
+    desk.listed = nullptr;
+    const int64_t begin = cut.Begin(block), end = cut.End(block);
+    const T* values[kMaxValues];
+    for (int64_t b = cut.RowBegin(block); b < cut.RowEnd(block); ++b) {
+      const int64_t n_ids = ActiveTable().list_bits(At<const uint8_t>(s.bits, b) + begin / 8, end - begin, desk.ids.data());
+      for (int64_t e = 0; e < n_ids; ++e) desk.ids.data()[e] += int32_t(begin);
+      for (size_t v = 0; v < s.values.size(); ++v) values[v] = At<const T>(s.values[v], b);
+      const Update<T> update{s.function, s.roles.data(), values, int64_t(s.values.size())};
+      if (Fault f = ActiveTable().of<T>().stdp_csr(synapses, update, desk.ids.data(), n_ids, At<T>(s.weight, b),
+                                                   reinterpret_cast<T*>(desk.room.data())))
+        return f;
+    }
+    return {};
+  }
+
   static int64_t Modulo(int64_t step, int64_t n) {
     if (step >= 0 && step < n) return step;
     const int64_t rest = step % n;
@@ -207,6 +241,7 @@ class Executor final : public Team::Work {
 
   void RunPart(const Push&, const Part&) const {}
   void RunPart(const Procedural&, const Part&) const {}
+  void RunPart(const Stdp&, const Part&) const {}
 
   void RunPart(const Take& t, const Part& part) const {
     const size_t bytes = size_t((part.end - part.begin) * t.item);
@@ -332,7 +367,7 @@ class Executor final : public Team::Work {
   std::vector<char*> buffers_;  // arguments, results, temporaries
   std::vector<Desk> desks_;
   std::vector<int64_t> temp_offsets_;
-  int64_t temp_bytes_ = 0, most_ids_ = 0;
+  int64_t temp_bytes_ = 0, most_ids_ = 0, most_values_ = 1;
   Zeroed<char> temps_;
   std::vector<StagePlan> plans_;
   std::vector<SpanTable> spans_;  // by Push::id; empty where not worth it

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "registry.h"
+#include "stdp_csr.h"
 
 namespace brainsim {
 
@@ -88,7 +89,17 @@ struct Gather {
   Operand from, indices, out;
 };
 
-using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather, Procedural>;
+// weight (rows, nnz) changed by a kernel at the synapses of the neurons whose bit in (rows, n_own) is set.
+struct Stdp {
+  bool f64, permuted;  // permuted: `order` says where the synapses of a neuron lie
+  int64_t rows, n_own, n_other, nnz;
+  KernelFunction function;
+  std::vector<Role> roles;
+  Operand weight, indices, indptr, order, bits;
+  std::vector<Operand> values;
+};
+
+using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather, Procedural, Stdp>;
 using Stage = std::vector<Instruction>;  // independent of each other
 
 struct Loop {

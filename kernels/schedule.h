@@ -72,11 +72,18 @@ inline Cut CutProcedural(const Procedural& p, int64_t members, int64_t synapses_
   return {p.rows, p.n_post, 1, ranges && !small ? members : 1};
 }
 
+// The elements are the neurons that may have an event, each with synapses of its own.
+inline Cut CutStdp(const Stdp& s, int64_t members) {
+  if (members <= 1) return Whole(s.rows, s.n_own);
+  return {s.rows, s.n_own, 1, s.rows < members && s.n_own >= members * kBitsWord ? 4 * members : 1};
+}
+
 struct CutInstruction {
   int64_t members, synapses_of_stage;
   Cut operator()(const KernelCall& k) const { return CutElements(k.rows, k.n, members); }
   Cut operator()(const Push& p) const { return CutPush(p, members, synapses_of_stage); }
   Cut operator()(const Procedural& p) const { return CutProcedural(p, members, synapses_of_stage); }
+  Cut operator()(const Stdp& s) const { return CutStdp(s, members); }
   Cut operator()(const Take& t) const { return CutElements(t.rows, t.n, members); }
   Cut operator()(const Count& c) const { return CutRows(c.rows, c.n / kBitsWord, members); }
   Cut operator()(const Sum& s) const { return CutRows(s.rows, s.n, members); }
@@ -89,6 +96,7 @@ struct KnownWork {
   int64_t operator()(const KernelCall& k) const { return k.rows * k.n * int64_t(k.in.size() + k.out.size()); }
   int64_t operator()(const Push&) const { return 0; }
   int64_t operator()(const Procedural&) const { return 0; }
+  int64_t operator()(const Stdp&) const { return 0; }
   int64_t operator()(const Take& t) const { return t.rows * t.n * 2; }
   int64_t operator()(const Count& c) const { return c.rows * c.n / 16; }
   int64_t operator()(const Sum& s) const { return s.rows * s.n / 2; }
@@ -100,6 +108,7 @@ struct ProbableWork : KnownWork {
   using KnownWork::operator();
   int64_t operator()(const Push& p) const { return p.rows * p.nnz; }
   int64_t operator()(const Procedural& p) const { return p.rows * p.n_pre * p.mean; }
+  int64_t operator()(const Stdp& s) const { return s.rows * s.nnz; }
 };
 
 struct StagePlan {
@@ -113,15 +122,16 @@ struct StagePlan {
   std::vector<std::vector<Run>> queues;   // of each member
   std::vector<int64_t> lengths;           // blocks of each member
   int64_t work = 0;
-  bool pushes = false;  // work may come on top, depending on the events
+  bool eventful = false;  // work may come on top, depending on the events
 
   StagePlan(const Stage& s, int64_t members) : stage(&s), queues(size_t(members)), lengths(size_t(members)) {
-    int64_t synapses = 0;
+    int64_t synapses = 0, plastic = 0;
     for (const Instruction& instruction : s) {
       if (const Push* p = std::get_if<Push>(&instruction)) synapses += p->nnz;
       if (const Procedural* p = std::get_if<Procedural>(&instruction)) synapses += p->n_pre * p->mean;
+      if (const Stdp* p = std::get_if<Stdp>(&instruction)) plastic += p->nnz;
     }
-    pushes = synapses > 0;
+    eventful = synapses + plastic > 0;
     std::vector<int64_t> load(size_t(members), 0);
     for (const Instruction& instruction : s) {
       whole.push_back(std::visit(CutInstruction{1, synapses}, instruction));

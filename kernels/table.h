@@ -7,8 +7,11 @@
 namespace brainsim {
 
 struct Csr;
+struct Synapses;
 struct Targets;
 struct Regenerated;
+template <class T>
+struct Update;
 template <class T>
 struct Events;
 
@@ -21,6 +24,7 @@ struct Loops {
   Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
+  Fault (*stdp_csr)(const Synapses&, const Update<T>&, const int32_t*, int64_t, T*, T*);
   void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
 };

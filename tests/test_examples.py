@@ -264,3 +264,18 @@ def test_the_microcircuit_has_its_size_and_fires(tmp_path, data_folder):
     rates = json.loads((tmp_path / "microcircuit.json").read_text())["rates_hz"]
     assert list(rates) == numbers["populations"] and all(0 < rate < 30 for rate in rates.values())
     assert rates["L23E"] < rates["L5E"] and (tmp_path / "microcircuit.png").is_file()
+
+
+def test_stdp_parts_the_weights_and_draws_them(tmp_path, capsys):
+    main = runpy.run_path(str(EXAMPLES / "stdp.py"))["main"]
+    main(["--neurons", "2", "--duration", "2000", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert (tmp_path / "stdp.png").is_file() and "frozen" in printed
+    assert WHY_XLA is not None or "one native call" in printed
+
+
+def test_the_large_plastic_network_in_small(capsys):
+    runpy.run_path(str(EXAMPLES / "stdp_220k.py"))["main"](
+        ["--neurons", "1000", "--duration", "20", "--stretches", "2"]
+    )
+    assert "plastic synapses" in capsys.readouterr().out

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .graph import Atom, Literal, Node
-from .kernel import Kernel, Output, kernel_of
+from .graph import Atom, Literal, Node, graph_of
+from .kernel import Body, Kernel, Output, kernel_of
 from .program import NOWHERE, Instruction, Kind, Loop, Opcode, Operand, Program
 from .rewrite import IN_PLACE, Rewritten, reads_bits
 from .schedule import Piece, Schedule
 
 _CODES = {np.dtype(np.float32): 0, np.dtype(np.float64): 1, np.dtype(np.int32): 2, np.dtype(bool): 3}
+
+
+_ROLES = {"own": 0, "other": 1, "shared": 2}
 
 
 class Roles(NamedTuple):
@@ -78,6 +81,7 @@ class _Layouter:
         self.written = [at for at in roles.written if not self.known(step.outputs[at])]
         self.operands = [roles.carried[at] for at in self.carries]
         self.temps: list[int] = []
+        self.kernels: dict[str, Kernel] = {}
         self.places: dict[tuple[Atom, bool], _Place] = {}
         self.read = {value for piece in plan.pieces for value, _ in piece.reads}
         self.read |= {
@@ -90,14 +94,12 @@ class _Layouter:
 
     def layout(self, length: int) -> Layout:
         copies = self.place_carries()
-        kernels: dict[str, Kernel] = {}
         stages: dict[int, list[_Draft]] = {}
         for piece in self.plan.pieces:
             outs = [(output, target) for output in piece.writes for target in self.targets(output)]
             kernel = kernel_of(piece.body._replace(outputs=tuple(output for output, _ in outs)))
-            kernels.setdefault(kernel.digest, kernel)
             ins = [self.source(value, kind) for value, kind in piece.reads]
-            sizes = (list(kernels).index(kernel.digest), piece.rows, piece.n, len(ins), len(outs))
+            sizes = (self.number_of(kernel), piece.rows, piece.n, len(ins), len(outs))
             draft = _Draft(Opcode.KERNEL, sizes, [*ins, *(target for _, target in outs)])
             stages.setdefault(piece.level, []).append(draft)
         for level, node in self.plan.operators:
@@ -107,7 +109,7 @@ class _Layouter:
         loop = Loop(length, tuple(tuple(map(self.numbered, stages[level])) for level in sorted(stages)))
         results = (*self.carries, *self.written)
         program = Program(
-            tuple(kernels.values()),
+            tuple(self.kernels.values()),
             len(self.operands),
             len(results),
             tuple(self.temps),
@@ -115,6 +117,11 @@ class _Layouter:
             (loop,),
         )
         return Layout(program, tuple(self.operands), results, self.plan.pieces)
+
+    def number_of(self, kernel: Kernel) -> int:
+        """Index of a kernel among the program's."""
+        self.kernels.setdefault(kernel.digest, kernel)
+        return list(self.kernels).index(kernel.digest)
 
     def place_carries(self) -> list[_Draft]:
         """Give each carried output the place of its input, or a place of its own and a copy."""
@@ -210,6 +217,8 @@ class _Layouter:
             return self.push(node, full)
         if node.op == "procedural":
             return self.procedural(node, full)
+        if node.op == "stdp":
+            return self.stdp(node, full)
         if node.op == "take":
             ring, slot = (self.step.type_of(atom) for atom in node.ins)
             rows, n = math.prod(ring.shape[:-2]), ring.shape[-1]
@@ -232,20 +241,20 @@ class _Layouter:
         return _Draft(Opcode.GATHER, sizes, [given, self.source(indices), self.result(out)])
 
     def push(self, node: Node, full: list[Any]) -> _Draft:
-        acc, weight, indices, _, delays, steps = (self.step.type_of(atom) for atom in node.ins[:6])
-        ring, pre = node.params["is_ring"], node.params["pre"]
+        acc, _, indices, _, delays, steps = (self.step.type_of(atom) for atom in node.ins[:6])
+        ring, pre, weight = (node.params[name] for name in ("is_ring", "pre", "weight"))
         sizes = (
             _CODES[np.dtype(acc.dtype)],
             int(ring),
             int(node.params["is_sorted"]),
             math.prod(pre[:-1]),
-            weight.shape[0],
+            weight[0],
             steps.size,
             pre[-1],
             acc.shape[-1],
             acc.shape[-2] if ring else 1,
             indices.size,
-            weight.shape[1],
+            weight[1],
             delays.size,
         )
         bits = (self.place(node.ins[6], True), Kind.BITS, 1, 0)
@@ -272,6 +281,26 @@ class _Layouter:
         bits = (self.place(node.ins[4], True), Kind.BITS, 1, 0)
         return _Draft(Opcode.PROCEDURAL, sizes, [*full[:4], bits, full[4] if len(full) > 4 else None])
 
+    def stdp(self, node: Node, full: list[Any]) -> _Draft:
+        weight, indices = (self.step.type_of(atom) for atom in node.ins[:2])
+        own, roles = node.params["own"], node.params["roles"]
+        others = {
+            self.step.type_of(atom).shape[-1] for atom, role in zip(node.ins[5:], roles, strict=True) if role == "other"
+        }
+        sizes = (
+            self.number_of(_update_kernel(node)),
+            _CODES[np.dtype(weight.dtype)],
+            int(not node.params["in_rows"]),
+            math.prod(own[:-1]),
+            own[-1],
+            max(others, default=0),
+            indices.size,
+            len(roles),
+            *(_ROLES[role] for role in roles),
+        )
+        bits = (self.place(node.ins[4], True), Kind.BITS, 1, 0)
+        return _Draft(Opcode.STDP, sizes, [*full[:4], bits, *full[4:]])
+
     def numbered(self, draft: _Draft) -> Instruction:
         first = {"operand": 0, "result": len(self.operands)}
         first["temp"] = first["result"] + len(self.carries) + len(self.written)
@@ -280,3 +309,11 @@ class _Layouter:
             for given in draft.operands
         )
         return Instruction(draft.opcode, draft.sizes, tuple(operands))
+
+
+def _update_kernel(node: Node) -> Kernel:
+    """What a weight becomes, as a kernel over the synapses of one neuron, for which values of its own are numbers."""
+    graph = graph_of(node.params["update"])
+    uniform = (False, *(role != "other" for role in node.params["roles"]))
+    inputs = tuple(zip(graph.inputs, uniform, strict=True))
+    return kernel_of(Body(graph.nodes, inputs, tuple(Output(atom) for atom in graph.outputs), graph.types))

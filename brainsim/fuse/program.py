@@ -54,6 +54,7 @@ class Opcode(enum.IntEnum):
     COPY = 5
     GATHER = 6
     PROCEDURAL = 7
+    STDP = 8
 
 
 class Instruction(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .emit import unsupported
-from .graph import Atom, Node, Type
+from .graph import Atom, Node, Type, graph_of
 
 SUMS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int32))
 REDUCTIONS = ("reduce_sum", "reduce_or", "reduce_and")
@@ -25,6 +25,8 @@ def refusal(node: Node, type_of: Callable[[Atom], Type], is_invariant: Callable[
         why = "an empty array"
     elif node.op in ("csr_push", "procedural_push", "delay_ring_take"):
         why = None
+    elif node.op == "stdp_csr":
+        why = _update(node)
     elif node.op in REDUCTIONS:
         why = _reduction(node, ins[0], outs[0])
     elif node.op == "gather":
@@ -39,6 +41,16 @@ def _reduction(node: Node, source: Type, out: Type) -> str | None:
     if axes != tuple(range(rank - len(axes), rank)):
         return "only over all axes after the batch"
     return f"a sum of {out.dtype}" if node.op == "reduce_sum" and out.dtype not in SUMS else None
+
+
+def _update(node: Node) -> str | None:
+    """Why the function of a weight has no native code."""
+    graph = graph_of(node.params["update"])
+    for inner in graph.nodes:
+        why = unsupported(inner, [graph.type_of(atom) for atom in inner.ins], [graph.types[out] for out in inner.outs])
+        if why is not None:
+            return f"`{inner.op}` at {inner.where}: {why}"
+    return None
 
 
 def _gather(node: Node, source: Type, fixed: bool) -> str | None:

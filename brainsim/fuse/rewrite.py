@@ -2,6 +2,7 @@
 
     csr_push(acc, ..., s)   becomes   push(acc, ..., bits of s != 0),   with s itself where it may be other than 0 or 1
     procedural_push(...)    likewise  procedural(...)
+    stdp_csr(w, s, ...)     becomes   stdp(w, ..., bits of s != 0, ...)
     sum(s) of a binary s    becomes   count(bits);       any and all become a count and a comparison
 
 An operator that works in place owns what it changes, and every array that leaves a step was made in it: where that is
@@ -18,7 +19,7 @@ from .graph import Atom, Graph, Literal, Node, Type
 from .hoist import IDENTITIES, Hoisted
 from .refusal import REDUCTIONS, refusal
 
-IN_PLACE = {"push": 0, "procedural": 0, "take": 0}
+IN_PLACE = {"push": 0, "procedural": 0, "take": 0, "stdp": 0}
 """Operators that change an array, and which of their inputs it is."""
 
 OPERATORS = (*IN_PLACE, "count", "sum", "gather")
@@ -28,7 +29,7 @@ _KEEPS_BINARY = (*IDENTITIES, "select_n", "mul", "convert_element_type", "max", 
 
 def reads_bits(node: Node, at: int) -> bool:
     """Whether an operator reads its input number `at` as bits."""
-    bits = {"push": 6, "procedural": 4, "count": 0, "gather": 0 if node.params.get("bits") else -1}
+    bits = {"push": 6, "procedural": 4, "stdp": 4, "count": 0, "gather": 0 if node.params.get("bits") else -1}
     return at == bits.get(node.op, -1)
 
 
@@ -89,6 +90,8 @@ class Rewritten:
             raise Unfusable(why)
         if node.op in ("csr_push", "procedural_push"):
             self._push(node)
+        elif node.op == "stdp_csr":
+            self._stdp(node)
         elif node.op == "delay_ring_take":
             self._add(Node("take", node.params, node.ins, node.outs, node.where))
         elif node.op in REDUCTIONS:
@@ -135,8 +138,34 @@ class Rewritten:
         bits = self._as_bits(spikes, math.prod(shape[:-1]))
         values = () if self._is_binary(spikes) else (spikes,)
         params = {**node.params, "pre": shape}
+        if node.op == "csr_push":
+            params["weight"] = self.type_of(before[1]).shape
+            before[1] = self._as_stored(before[1])
         op = "push" if node.op == "csr_push" else "procedural"
         self._add(Node(op, params, (*before, step, bits, *values), node.outs, node.where))
+
+    def _as_stored(self, atom: Atom) -> Atom:
+        """The array that an atom only shows in another shape: what reads memory in order needs no copy of it."""
+        node = None if isinstance(atom, Literal) else self._maker.get(atom)
+        if node is None or node.op not in IDENTITIES or self.type_of(node.ins[0]).size != self.type_of(atom).size:
+            return atom
+        return self._as_stored(node.ins[0])
+
+    def _stdp(self, node: Node) -> None:
+        weight, events, indices, indptr, order, *values = node.ins
+        shape = self.type_of(events).shape
+        bits = self._as_bits(events, math.prod(shape[:-1]))
+        params = {**node.params, "own": shape}
+        ins = (weight, indices, indptr, order, bits, *map(self._as_array, values))
+        self._add(Node("stdp", params, ins, node.outs, node.where))
+
+    def _as_array(self, atom: Atom) -> int:
+        """A value that has a place in memory."""
+        if not isinstance(atom, Literal):
+            return atom
+        node, out = self._copy(atom, self.type_of(atom))
+        self.nodes.append(node)
+        return out
 
     def _reduction(self, node: Node) -> None:
         (source,), (out,) = node.ins, node.outs
@@ -200,17 +229,20 @@ class Rewritten:
         uses = Counter(atom for node in self.nodes for atom in node.ins if not isinstance(atom, Literal))
         uses.update(atom for atom in self.outputs if not isinstance(atom, Literal))
         destination = {self.outputs[at]: source for at, source in moving.items()}
+        before: Counter[Atom] = Counter()  # readers that have read when the operator runs, see `schedule`
         nodes, self.nodes = self.nodes, []
         for node in nodes:
             if node.op in IN_PLACE:
                 acc = node.ins[IN_PLACE[node.op]]
                 own = self._carried_on(acc, node, nodes, destination)
                 made = not isinstance(acc, Literal) and (self.is_pointwise(acc) or self._made_in_place(acc))
-                if isinstance(acc, Literal) or uses[acc] > 1 or not (made or own):
+                read_on = uses[acc] - before[acc] > 1
+                if isinstance(acc, Literal) or read_on or not (made or own):
                     copy, acc = self._copy(acc, self.types[node.outs[-1]])
                     self.nodes.append(copy)
                     node = Node(node.op, node.params, (acc, *node.ins[1:]), node.outs, node.where)
                     self._maker.update(dict.fromkeys(node.outs, node))
+            before.update(atom for atom in node.ins if not isinstance(atom, Literal) and self.types[atom].size > 1)
             self.nodes.append(node)
 
     def _carried_on(self, acc: Atom, node: Node, nodes: list[Node], destination: dict[Atom, int]) -> bool:

@@ -11,7 +11,7 @@ from .graph import Atom, Literal, Node
 from .kernel import Body, Output
 from .program import Kind
 from .refusal import repeats
-from .rewrite import OPERATORS, Rewritten, Unfusable, reads_bits
+from .rewrite import IN_PLACE, OPERATORS, Rewritten, Unfusable, reads_bits
 
 
 class Piece(NamedTuple):
@@ -51,8 +51,14 @@ class _Scheduler:
         self.step = step
         self.order = {value: at for at, node in enumerate(step.nodes) for value in node.outs}
         self.level: dict[int, int] = {}
+        readers: dict[Atom, list[int]] = {}
         for at, node in enumerate(step.nodes):
             self.level[at] = max((self.waits(node, atom) for atom in node.ins), default=0)
+            if node.op in IN_PLACE:  # who reads what it is going to change comes first
+                first = [self.level[reader] + 1 for reader in readers.get(node.ins[IN_PLACE[node.op]], ())]
+                self.level[at] = max([self.level[at], *first])
+            for atom in node.ins:
+                readers.setdefault(atom, []).append(at)
 
     def maker(self, atom: Atom) -> int | None:
         """Position of the operation that makes a value in this step."""

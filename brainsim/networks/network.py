@@ -5,7 +5,8 @@ One step k leads from t_k = k dt to t_{k+1}:
     0. gap junctions read the voltages at t_k;
     1. every population integrates what its synapses and inputs give it, and emits (spikes at threshold);
     2. what was emitted crosses the projections, at once (delay dt) or into their delay rings;
-    3. synapses advance to t_{k+1} and take what arrives then.
+    3. synapses advance to t_{k+1} and take what arrives then;
+    4. plastic synapses learn from what arrived and from the postsynaptic spikes of the step.
 
 So an event of step k with delay d acts in step k + d/dt, and the state after step k is the state at t_{k+1}.
 """
@@ -25,8 +26,10 @@ from .._paths import ParameterInfo, parameters_of
 from .._streams import Stream
 from .._types import Array, Drive, State
 from ..neurons import Input, Neuron, Poisson, Source
+from ..plasticity import PlasticConnection, plastic
 from ..synapses import Connection, GapJunction, Projection
 from .couple import couple
+from .learning import check_learning, modulators
 from .order import step_order
 from .population import Population
 from .reader import Reader, network_reader
@@ -97,9 +100,13 @@ class Network(eqx.Module):
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
             places = tuple(getattr(populations[name], "positions", None) for name in (projection.pre, projection.post))
             counts = _model(self.populations[projection.pre]).graded
-            built[projection.path] = projection.build(
+            connection = projection.build(
                 n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places, counts=counts
             )
+            if projection.plasticity is not None:
+                connection = plastic(connection, projection.plasticity)
+                check_learning(connection, self.populations)
+            built[projection.path] = connection
         self.projections = built
         self.order = step_order(self.populations, [(c.pre, c.post) for c in built.values() if c.immediate])
         if outputs is not None:
@@ -187,6 +194,7 @@ class Network(eqx.Module):
         """
         x = {} if x is None else x
         synapses, populations, emitted = dict(state.projections), {}, {}
+        said = modulators(self.projections, x)
         batch, coupled = self.batch_of(state), couple(self.projections.values(), state.populations)
         for name in self.order:
             population = self.populations[name]
@@ -206,8 +214,12 @@ class Network(eqx.Module):
                     drive = drive.merge(connection.drive(synapses[path], _voltage(state.populations[name])))
             populations[name], emitted[name] = population.step(state.populations[name], drive, self.dt, key)
         for path, connection in self.projections.items():
-            given = emitted[connection.pre], state.step, _stream(state, path)
-            synapses[path] = connection.advance(synapses[path], *given)
+            sent, draws = emitted[connection.pre], _stream(state, path)
+            if isinstance(connection, PlasticConnection):
+                there = (populations[connection.post], emitted[connection.post])
+                synapses[path] = connection.learn(synapses[path], sent, *there, emitted | said, state.step, draws)
+            else:
+                synapses[path] = connection.advance(synapses[path], sent, state.step, draws)
         later = state.replace(
             step=state.step + 1,
             populations={name: populations[name] for name in self.populations},
@@ -229,6 +241,9 @@ class Network(eqx.Module):
                 slots[name] = Slot("Hz", population.size)
             elif isinstance(population, Population):
                 slots |= {name: Slot("pA", population.size), f"{name}.v": Slot("mV", population.size)}
+        for connection in self.projections.values():
+            if isinstance(connection, PlasticConnection):
+                slots |= {path: Slot("", 1) for path in connection.modulators()}
         return slots
 
     def readable(self) -> tuple[str, ...]:
@@ -244,7 +259,8 @@ class Network(eqx.Module):
             rate = [f"{name}.rate"] if emits.endswith(".spikes") else []
             paths += list(dict.fromkeys([emits, *rate, *states]))
         for path, connection in self.projections.items():
-            paths += [f"{path}.{name}" for name in (*connection.state_units(), "weight")]
+            learnt = connection.readable() if isinstance(connection, PlasticConnection) else ("weight",)
+            paths += [f"{path}.{name}" for name in (*connection.state_units(), *learnt)]
         return tuple(paths)
 
     def _emission(self, name: str) -> str:
@@ -280,6 +296,8 @@ class Network(eqx.Module):
                 of = lambda m, p=path, at=at: m.projections[p].terminals[at]
                 known |= parameters_of(terminal, path, of, dt=self.dt)
             known |= parameters_of(connection.synapse, path, lambda m, p=path: m.projections[p].synapse, dt=self.dt)
+            if isinstance(connection, PlasticConnection):
+                known |= connection.parameters(lambda m, p=path: m.projections[p])
         return known
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from .._checks import nearest
 from .._types import Array, State
 from ..neurons import Source
+from ..plasticity import PlasticConnection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,11 @@ def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Any
 
 def _of_connection(connection: Any, path: str, owner: str, variable: str) -> Reader:
     units = connection.state_units()
+    learnt = connection.readable() if isinstance(connection, PlasticConnection) else {}
+    if variable in learnt:
+        unit, size = learnt[variable]
+        read = lambda state, emitted: getattr(state.projections[owner], variable)
+        return Reader(path, owner, variable, "weight" if variable == "weight" else "state", unit, size, read)
     if variable == "weight":
         weight = connection.weight
         return Reader(
@@ -98,4 +104,4 @@ def _of_connection(connection: Any, path: str, owner: str, variable: str) -> Rea
         read = lambda state, emitted: getattr(state.projections[owner], variable)
         return Reader(path, owner, variable, "state", units[variable], connection.state_size(variable), read)
     kind = type(connection.synapse).__name__
-    raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, "weight"])}.')
+    raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, *(learnt or ["weight"])])}.')

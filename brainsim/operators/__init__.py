@@ -13,3 +13,4 @@ from .procedural import Rows as Rows
 from .procedural import procedural_edges as procedural_edges
 from .procedural import procedural_pull as procedural_pull
 from .procedural import procedural_push as procedural_push
+from .stdp_csr import stdp_csr as stdp_csr

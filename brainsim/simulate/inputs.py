@@ -138,7 +138,7 @@ def evaluate(
 
 
 def _moment(network: Network, path: str, state: State) -> Moment:
-    size, batch = network.populations[path.partition(".")[0]].size, network.batch_of(state)
+    size, batch = network.takes()[path].size, network.batch_of(state)
     key = Stream.of(_streams.fold(state.key, f"inputs.{path}"), state.step)
     return Moment(state.step, network.dt, (size,) if batch is None else (batch, size), network.dtype, key)
 

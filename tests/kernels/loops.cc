@@ -12,6 +12,7 @@
 #include "parallel.h"
 #include "procedural.h"
 #include "push.h"
+#include "stdp_csr.h"
 #include "sum.h"
 
 using namespace brainsim;
@@ -241,6 +242,48 @@ void Bits() {
   }
 }
 
+// w = min(w + own * other + shared, 4), as a compiled kernel would do it.
+template <class T>
+void Learn(const void* const* in, void* const* out, int64_t begin, int64_t end, int64_t) {
+  const T *w = static_cast<const T*>(in[0]), own = *static_cast<const T*>(in[1]), *other = static_cast<const T*>(in[2]);
+  for (int64_t k = begin; k < end; ++k) static_cast<T*>(out[0])[k] = std::min(w[k] + own * other[k] + *static_cast<const T*>(in[3]), T(4));
+}
+
+template <class T>
+void Plasticity() {
+  int caught = 0;
+  for (int round = 0; round < 600; ++round) {
+    Network<T> net;  // its rows are those of the neurons with events; the synapses may be anywhere
+    std::vector<int32_t> order(net.nnz), ids(net.n_pre);
+    for (int64_t k = 0; k < net.nnz; ++k) order[k] = int32_t(k);
+    std::shuffle(order.begin(), order.end(), rng);
+    ids.resize(NonZero(net.spikes.data(), net.n_pre, ids.data()));
+    const bool permuted = round % 2, hostile = round % 3 == 0;
+    std::vector<T> weight = Quarters<T>(net.nnz, 1), expected = weight, own = Quarters<T>(net.n_pre, 1), other = Quarters<T>(net.n_post, 1);
+    const T shared = T(0.25);
+    if (hostile) {
+      const int32_t wild[] = {-1, INT32_MIN, INT32_MAX, int32_t(net.n_post), int32_t(net.nnz + 1)};
+      for (std::vector<int32_t>* array : {&net.indices, &net.indptr, &order})
+        if (!array->empty()) (*array)[Below(array->size())] = wild[Below(5)];
+    }
+    const Role roles[] = {Role::kOwn, Role::kOther, Role::kShared};
+    const T* values[] = {own.data(), other.data(), &shared};
+    const Synapses s{net.indices.data(), net.indptr.data(), permuted ? order.data() : nullptr, net.n_pre, net.n_post, net.nnz};
+    std::vector<T> room(size_t(StdpRoom(3)));
+    const Fault f = StdpCsr(s, Update<T>{Learn<T>, roles, values, 3}, ids.data(), int64_t(ids.size()), weight.data(), room.data());
+    caught += bool(f);
+    if (hostile) continue;
+    Require(!f, "good synapses have a fault");
+    for (const int32_t i : ids)
+      for (int64_t k = net.indptr[i]; k < net.indptr[i + 1]; ++k) {
+        T& w = expected[permuted ? order[k] : k];
+        w = std::min(w + own[i] * other[net.indices[k]] + shared, T(4));
+      }
+    Require(weight == expected, "stdp_csr");
+  }
+  Require(caught > 40, "hostile synapses are noticed");
+}
+
 // Tasks on real threads, some of which start after the call has returned.
 void Parallel() {
   std::vector<std::thread> threads;
@@ -271,6 +314,8 @@ int main() {
   Unsorted();
   Drawn<float>();
   Drawn<double>();
+  Plasticity<float>();
+  Plasticity<double>();
   Dense<float>();
   Dense<double>();
   Ring();

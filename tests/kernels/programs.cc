@@ -298,10 +298,101 @@ bool Short(const Program& p) {
         if (const auto* k = std::get_if<Count>(&i)) size = k->rows;
         if (const auto* k = std::get_if<Sum>(&i)) size = k->rows;
         if (const auto* k = std::get_if<Gather>(&i)) size = k->rows;
+        if (const auto* k = std::get_if<Stdp>(&i)) size = k->rows;
         if (loop.steps > 200 || size > 100000) return false;
         work += loop.steps * size;
       }
   return bytes < 4000000 && work < 4000000;
+}
+
+// w += own * other.
+void Learn(const void* const* in, void* const* out, int64_t begin, int64_t end, int64_t) {
+  const float *w = static_cast<const float*>(in[0]), own = *static_cast<const float*>(in[1]), *other = static_cast<const float*>(in[2]);
+  for (int64_t e = begin; e < end; ++e) static_cast<float*>(out[0])[e] = w[e] + own * other[e];
+}
+
+// Plastic synapses. Arguments: indices, indptr and order of the columns, bits, own and other values. Result: weights.
+struct Columns {
+  int64_t rows, n_own, n_other, nnz;
+  std::vector<int32_t> indices, indptr{0}, order;
+  std::vector<uint8_t> bits;
+  std::vector<float> own, other;
+  Builder b;
+
+  Columns(int64_t rows, int64_t n_own, int64_t n_other) : rows(rows), n_own(n_own), n_other(n_other) {
+    for (int64_t i = 0; i < n_own; ++i) indptr.push_back(indptr.back() + int32_t(Below(600)));
+    nnz = indptr.back();
+    for (int64_t k = 0; k < nnz; ++k) {
+      indices.push_back(int32_t(Below(n_other)));
+      order.push_back(int32_t(k));
+    }
+    std::shuffle(order.begin(), order.end(), rng);
+    bits.resize(size_t(rows * ((n_own + 63) / 64 * 8)));
+    for (uint8_t& byte : bits) byte = uint8_t(Below(256) & Below(256));
+    for (int64_t i = 0; i < rows * n_own; ++i) own.push_back(float(Below(9)) / 4);
+    for (int64_t i = 0; i < rows * n_other; ++i) other.push_back(float(Below(9)) / 4);
+    b.Put({1, 6, 1, 0, 0, 0, 1, kSteps, 0, 1, 47});
+    b.Put({7, 0});
+    b.fixed.push_back(b.words.size() + 7);  // how many values the kernel reads
+    b.fixed.insert(b.fixed.end(), {b.words.size() + 8, b.words.size() + 9});
+    b.Put({0, 0, 1, rows, n_own, n_other, nnz, 2, 0, 1});
+    b.Operand(6, Kind::kFull, 4);
+    for (int64_t a = 0; a < 3; ++a) b.Operand(a, Kind::kFull, 4);
+    b.Operand(3, Kind::kBits, 1);
+    b.Operand(4, Kind::kFull, 4);
+    b.Operand(5, Kind::kFull, 4);
+  }
+
+  template <class T>
+  static std::vector<char> Bytes(const std::vector<T>& v) {
+    std::vector<char> copy(v.size() * sizeof(T));
+    if (!v.empty()) std::memcpy(copy.data(), v.data(), copy.size());
+    return copy;
+  }
+  std::vector<std::vector<char>> Arguments() const {
+    return {Bytes(indices), Bytes(indptr), Bytes(order), Bytes(bits), Bytes(own), Bytes(other)};
+  }
+  std::vector<float> Reference() const {
+    std::vector<float> w(size_t(rows * nnz));
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < n_own; ++i) {
+        if (!(bits[size_t(r * ((n_own + 63) / 64 * 8) + i / 8)] >> (i % 8) & 1)) continue;
+        for (int64_t k = indptr[size_t(i)]; k < indptr[size_t(i) + 1]; ++k)
+          w[size_t(r * nnz + order[size_t(k)])] += kSteps * own[size_t(r * n_own + i)] * other[size_t(r * n_other + indices[size_t(k)])];
+      }
+    return w;
+  }
+};
+
+void Plastic() {
+  for (const auto& [rows, n_own] : {std::pair<int64_t, int64_t>{1, 5}, {1, 700}, {3, 300}, {9, 40}}) {
+    const Columns columns(rows, n_own, 50);
+    const Program p = Decoded(columns.b.words, "learn");
+    std::vector<std::vector<char>> one, other;
+    Require(!Run(p, columns.Arguments(), {}, &one).fault, "good synapses have a fault");
+    Require(one[0] == Columns::Bytes(columns.Reference()), "plastic weights");
+    Threads threads;
+    for (const Pool& pool : {threads.AtOnce(2), threads.AtOnce(5), Threads::OnCaller(3)}) {
+      Require(!Run(p, columns.Arguments(), pool, &other).fault, "good synapses have a fault on threads");
+      Require(one == other, "threads change the bits of plastic weights");
+    }
+  }
+  int refused = 0, caught = 0;
+  for (int round = 0; round < 1500; ++round) {
+    Columns columns(1 + Below(2), 1 + Below(90), 1 + Below(20));
+    Words words = columns.b.words;
+    const size_t at = size_t(Below(int64_t(words.size())));
+    const int64_t wild[] = {-1, 0, 1, 2, 8, INT64_MIN, INT64_MAX, int64_t(1) << 46, words[at] + 8, words[at] - 8, Below(200)};
+    if (round % 2 && std::find(columns.b.fixed.begin(), columns.b.fixed.end(), at) == columns.b.fixed.end()) words[at] = wild[Below(11)];
+    const int32_t bad[] = {-1, INT32_MIN, INT32_MAX, int32_t(columns.nnz + 1), int32_t(Below(1 << 30))};
+    if (round % 2 == 0)
+      for (std::vector<int32_t>* array : {&columns.indices, &columns.indptr, &columns.order})
+        if (!array->empty()) (*array)[size_t(Below(int64_t(array->size())))] = bad[Below(5)];
+    Program p;
+    if (!Decode(words.data(), int64_t(words.size()), "learn", &p).empty()) ++refused;
+    else if (Short(p)) caught += bool(Run(p, columns.Arguments(), {}, nullptr).fault);
+  }
+  Require(refused > 200 && caught > 100, "hostile plasticity is refused or harmless");
 }
 
 // Random words in the place of good ones: a program is refused, or stays within its buffers.
@@ -343,6 +434,7 @@ void HostileArrays() {
 
 void Register() {
   AddKernel("neuron", Neuron);
+  AddKernel("learn", Learn);
   AddKernel("add", Add);
   AddKernel("add", nullptr);  // the first one stays
   Require(FindKernel("add")->function == Add, "a kernel is replaced");
@@ -364,6 +456,7 @@ int main() {
   Register();
   Good();
   Tiles();
+  Plastic();
   HostileWords();
   HostileArrays();
   std::puts("all programs agree");
