@@ -2,9 +2,17 @@
 
 from . import augment as augment
 from . import encode as encode
+from . import readers as readers
+from .audio import AudioDataset as AudioDataset
 from .dense import Dataset as Dataset
+from .event_batch import EventBatch as EventBatch
 from .events import EventDataset as EventDataset
 from .events import bin_events as bin_events
 from .load import load as load
 from .loader import Loader as Loader
 from .loader import split as split
+from .transform import Crop as Crop
+from .transform import Denoise as Denoise
+from .transform import Pool as Pool
+from .transform import Refractory as Refractory
+from .transform import Window as Window
