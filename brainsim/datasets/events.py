@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .. import _checks
+from .. import _checks, units
 from .._types import Array
 from .event_batch import EventBatch
 from .loader import Loader
@@ -167,6 +167,12 @@ class EventDataset:
         return dataclasses.replace(
             self, t_us=found.t_us, address=found.address, offsets=offsets, shape=shape, rows=None
         )
+
+    def lasting(self, duration: Any) -> Self:
+        """The recordings with as many frames as `duration` (ms) has; what is later is left out."""
+        duration = float(units.strip("duration", duration, "ms"))
+        _checks.positive("duration", duration, "ms")
+        return dataclasses.replace(self, steps=math.ceil(duration / self.dt - 1e-9))
 
     def parts(self, events: int = 1 << 22) -> Iterator[Recordings]:
         """All recordings, about so many events at a time."""

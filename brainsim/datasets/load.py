@@ -19,6 +19,7 @@ from .nmnist import nmnist_small
 from .official import OFFICIAL, Official
 from .readers import Recordings
 from .store import stored
+from .tasks import adding, cue_accumulation, delayed_match, randman, spike_patterns
 from .yin_yang import yin_yang
 
 FROM_FILES: dict[str, tuple[Callable[..., Samples], tuple[str, ...]]] = {
@@ -29,7 +30,15 @@ FROM_FILES: dict[str, tuple[Callable[..., Samples], tuple[str, ...]]] = {
     "mnist": (pictures, FILES),
     "nmnist_small": (nmnist_small, ("nmnist_small_train.npz", "nmnist_small_test.npz")),
 }
-BUILT_IN = {"digits": digits, "yin_yang": yin_yang}
+BUILT_IN: dict[str, Callable[..., Samples]] = {
+    "adding": adding,
+    "cue_accumulation": cue_accumulation,
+    "delayed_match": delayed_match,
+    "digits": digits,
+    "randman": randman,
+    "spike_patterns": spike_patterns,
+    "yin_yang": yin_yang,
+}
 
 _log = logging.getLogger("brainsim")
 
@@ -40,8 +49,9 @@ def load(
     """A data set by name.
 
     Args:
-        name: "digits" (scikit-learn's), "yin_yang" (made here); "mnist", "fashion_mnist" (pictures), "fsdd" (sound);
-            event recordings "nmnist_small", "dvs_letters36", "fsdd_cochlea140", and the benchmarks in their official
+        name: "digits" (scikit-learn's); made here: "yin_yang", "randman", "cue_accumulation", "delayed_match",
+            "adding", "spike_patterns" (`tasks` has their options); from files: "mnist", "fashion_mnist" (pictures),
+            "fsdd" (sound); event recordings "nmnist_small", "dvs_letters36", "fsdd_cochlea140", and the benchmarks in their official
             files, "shd", "ssc", "nmnist", "ncaltech101", "dvs_gesture", "cifar10_dvs", "poker_dvs", "n_tidigits",
             "st_mnist".
         root: Folder of the files, or one that has them in a folder called `name`. Default: the environment variable

@@ -77,7 +77,7 @@ def opened(folder: Path) -> Recordings:
         about = {str(name): np.load(folder / f"about_{name}.npy", allow_pickle=False) for name in card["about"]}
     except (KeyError, TypeError, EOFError, ValueError) as error:
         raise damaged(folder, "a whole folder of recordings", f"{type(error).__name__} ({error})") from error
-    wrong = [name for name, values in (rows | about).items() if values.shape != (recordings,)]
+    wrong = [name for name, values in (rows | about).items() if values.shape[:1] != (recordings,)]
     sizes = {name: (folder / file).stat().st_size for name, (file, _) in STREAMS.items()}
     if wrong or rows["counts"].sum() != events or any(size != 4 * events for size in sizes.values()):
         raise damaged(folder, f"{events} events of {recordings} recordings", f"{sizes} bytes")

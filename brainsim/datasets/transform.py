@@ -148,17 +148,9 @@ class Refractory:
         return shape
 
     def __call__(self, found: Recordings, shape: Shape) -> Recordings:
-        """The events that stay: in rounds, each of which finds the next one of every channel."""
-        t_ref, channel = whole_us("t_ref", self.t_ref), _channel(found, found.address, math.prod(shape))
-        keys, order = _ordered(channel, found.t_us, t_ref)
-        following = np.searchsorted(keys, keys + t_ref)
-        ends = np.searchsorted(channel[order], channel[order], side="right")
-        inside, at = np.zeros(len(order), bool), np.flatnonzero(np.diff(channel[order], prepend=-1))
-        while len(at):
-            inside[order[at]] = True
-            at, ends_at = following[at], ends[at]
-            at = at[at < ends_at]
-        return kept(found, inside)
+        """The events that stay."""
+        channel = _channel(found, found.address, math.prod(shape))
+        return kept(found, rested(channel, found.t_us, whole_us("t_ref", self.t_ref)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +207,22 @@ def through(found: Recordings, shape: Shape, transforms: Sequence[Transform]) ->
     for transform in transforms:
         found, shape = transform(found, shape), transform.shape(shape)
     return found
+
+
+def rested(channel: np.ndarray, t_us: np.ndarray, t_ref: int) -> np.ndarray:
+    """Which events are at least `t_ref` after the last one of their channel that stays.
+
+    In rounds, each of which finds the next event of every channel; times of a channel ascend.
+    """
+    keys, order = _ordered(channel, t_us, t_ref)
+    following = np.searchsorted(keys, keys + t_ref)
+    ends = np.searchsorted(channel[order], channel[order], side="right")
+    stays, at = np.zeros(len(order), bool), np.flatnonzero(np.diff(channel[order], prepend=-1))
+    while len(at):
+        stays[order[at]] = True
+        at, end = following[at], ends[at]
+        at = at[at < end]
+    return stays
 
 
 def _axes(name: str, given: int, shape: Shape) -> None:
