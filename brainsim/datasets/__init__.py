@@ -12,6 +12,7 @@ from .event_camera import EventCamera as EventCamera
 from .event_camera import saccades as saccades
 from .events import EventDataset as EventDataset
 from .events import bin_events as bin_events
+from .from_tonic import from_tonic as from_tonic
 from .load import load as load
 from .loader import Loader as Loader
 from .loader import split as split

@@ -51,9 +51,9 @@ def load(
     Args:
         name: "digits" (scikit-learn's); made here: "yin_yang", "randman", "cue_accumulation", "delayed_match",
             "adding", "spike_patterns" (`tasks` has their options); from files: "mnist", "fashion_mnist" (pictures),
-            "fsdd" (sound); event recordings "nmnist_small", "dvs_letters36", "fsdd_cochlea140", and the benchmarks in their official
-            files, "shd", "ssc", "nmnist", "ncaltech101", "dvs_gesture", "cifar10_dvs", "poker_dvs", "n_tidigits",
-            "st_mnist".
+            "fsdd" (sound); event recordings "nmnist_small", "dvs_letters36", "fsdd_cochlea140", and the benchmarks in
+            their official files, "shd", "ssc", "nmnist", "ncaltech101", "dvs_gesture", "cifar10_dvs", "poker_dvs",
+            "n_tidigits", "st_mnist".
         root: Folder of the files, or one that has them in a folder called `name`. Default: the environment variable
             `BRAINSIM_DATA`.
         split: Part of the data: "train", "test", and "valid" where the set has one; "all" of a set without official

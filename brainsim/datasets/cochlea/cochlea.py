@@ -79,11 +79,10 @@ class Cochlea:
         if sound.ndim != 2:
             raise ValueError(f"`sound`: expected shape (time, batch), got {sound.shape}.")
         _checks.finite("sound", sound)
-        if lengths is None:
-            lengths = len(sound) - np.argmax(sound[::-1] != 0, axis=0)
-        if len(lengths) != sound.shape[1] or not np.any(sound != 0, axis=0).all():
-            raise ValueError(f"`sound`: expected a length and some sound for each of {sound.shape[1]}, got {lengths}.")
-        return zip(sound.T, np.asarray(lengths), strict=True)
+        counts = len(sound) - np.argmax(sound[::-1] != 0, axis=0) if lengths is None else np.asarray(lengths)
+        if len(counts) != sound.shape[1] or not np.any(sound != 0, axis=0).all():
+            raise ValueError(f"`sound`: expected a length and some sound for each of {sound.shape[1]}, got {counts}.")
+        return zip(sound.T, counts, strict=True)
 
     def _prepared(self, sound: np.ndarray, length: int) -> np.ndarray:
         """One sound at the membrane's rate and level, faded in and out."""

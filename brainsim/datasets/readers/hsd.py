@@ -31,9 +31,7 @@ def read_hsd(path: Path, classes: int = 35) -> Iterator[Recordings]:
     """
     with opened(path) as file:
         y = numbers(path, file, "labels")
-        about = (
-            {"speaker": numbers(path, file, "extra/speaker")} if "extra" in file and "speaker" in file["extra"] else {}
-        )
+        about = {"speaker": numbers(path, file, "extra/speaker")} if "extra/speaker" in file else {}
         if not len(y) or y.min() < 0 or y.max() >= classes or any(len(value) != len(y) for value in about.values()):
             raise damaged(path, f"labels 0 to {classes - 1}", f"{len(y)} labels")
         times, units = (dataset(path, file, f"spikes/{name}") for name in ("times", "units"))
