@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from .recording import damaged
+from .vlen_heap import check_heap
 
 
 @contextlib.contextmanager
@@ -45,6 +46,8 @@ def dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     stored = file[name]
     if not isinstance(stored, h5py.Dataset):
         raise damaged(path, f"an array at {name}", f"{stored}")
+    if stored.dtype.kind == "O":
+        check_heap(path, stored)
     return stored
 
 

@@ -96,3 +96,18 @@ def test_tactile_and_matlab_agree_with_scipy(data_folder):
 def test_the_error_says_what_is_wrong_and_where(content, message, tmp_path):
     with pytest.raises(ValueError, match=f"`path`: .*{message} in .*a.bin"):
         readers.read_atis(made.write(tmp_path / "a.bin", content))
+
+
+def test_a_heap_that_never_ends_is_refused(tmp_path):
+    """HDF5's library walks for ever through a heap whose free part (index 0) has no length."""
+    content = bytearray(made.hsd())
+    place, free = content.find(b"GCOL") + 16, None
+    while free is None:
+        index, size = int.from_bytes(content[place : place + 2], "little"), content[place + 8 : place + 16]
+        size = int.from_bytes(size, "little")
+        free, place = (place, place) if index == 0 else (None, place + 16 + size + -size % 8)
+    content[free + 8 : free + 16] = bytes(8)
+    with pytest.raises(
+        ValueError, match=r"`path`: expected objects that follow each other, got one of 0 bytes .*a\.h5"
+    ):
+        list(readers.read_hsd(made.write(tmp_path / "a.h5", bytes(content))))
