@@ -44,9 +44,9 @@ class Augmented:
         """The batches of epoch 0."""
         return self(0)
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch."""
-        for index, batch in enumerate(self.loader(epoch)):
+    def __call__(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from number `start` on."""
+        for index, batch in enumerate(self.loader(epoch, start), start):
             rng = np.random.default_rng((self.seed, epoch, index))
             for augmentation in self.augmentations:
                 batch = augmentation(batch, rng)

@@ -5,6 +5,8 @@ Cortes and Burges (1998); Xiao, Rasul and Vollgraf, arXiv 1708.07747.
 """
 
 import gzip
+import math
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,15 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         ValueError: The file is no idx file of bytes, or its length is not what its header says.
     """
-    content = gzip.decompress(path.read_bytes())
-    axes = content[3] if len(content) > 4 and content[:3] == b"\0\0\x08" else 0
-    shape = tuple(int(n) for n in np.frombuffer(content, ">i4", axes, 4)) if axes else ()
-    expected = 4 + 4 * axes + int(np.prod(shape))
-    if not axes or len(content) != expected:
-        raise ValueError(f"`path`: expected an idx file of bytes, got {len(content)} bytes in {path}.")
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
+    with path.open("rb") as file, gzip.GzipFile(fileobj=file) as unzipped:
+        try:
+            magic = unzipped.read(4)
+            axes = magic[3] if len(magic) == 4 and magic[:3] == b"\0\0\x08" and magic[3] < 8 else 0
+            header = unzipped.read(4 * axes)
+            shape = tuple(np.frombuffer(header, ">i4").tolist()) if axes and len(header) == 4 * axes else ()
+            content = unzipped.read(math.prod(shape) + 1) if shape and min(shape) >= 0 else b""
+        except (gzip.BadGzipFile, EOFError, zlib.error, MemoryError, OverflowError) as error:
+            raise ValueError(f"`path`: expected a gzipped idx file of bytes, got {error} in {path}.") from error
+    if not shape or min(shape) < 0 or len(content) != math.prod(shape):
+        raise ValueError(f"`path`: expected an idx file of bytes, got {len(content)} bytes for {shape} in {path}.")
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -53,13 +53,13 @@ class Loader:
         """The batches of epoch 0."""
         return self(0)
 
-    def __call__(self, epoch: int) -> Iterator[tuple[Any, ...]]:
-        """The batches of one epoch."""
+    def __call__(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, ...]]:
+        """The batches of one epoch from number `start` on; those before are not made."""
         key = jax.random.key(0) if self.key is None else jax.random.fold_in(self.key, epoch)
         order = np.arange(len(self.data))
         if self.key is not None:
             order = np.asarray(jax.random.permutation(key, len(self.data)))
-        for index in range(len(self)):
+        for index in range(start, len(self)):
             ids = order[index * self.size : (index + 1) * self.size]
             yield self.data.batch(ids, jax.random.fold_in(key, index))
 

@@ -7,10 +7,9 @@ Orchard, Jayawant, Cohen, Thakor, Front. Neurosci. 9 (2015) 437; data under CC B
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import _checks
 from .events import EventDataset
+from .readers import read_packed_camera
 
 SHAPE = (2, 34, 34)
 
@@ -25,10 +24,5 @@ def nmnist_small(folder: Path, split: str = "train", *, dt: Any = None, steps: i
         steps: number of frames.
     """
     _checks.choice("split", split, ["train", "test"])
-    with np.load(folder / f"nmnist_small_{split}.npz", allow_pickle=False) as stored:
-        offsets, y = stored["offsets"].astype(np.int64), stored["labels"].astype(np.int32)
-        elapsed = np.concatenate([[0], np.cumsum(stored["dt_us"], dtype=np.int64)])
-        t_us = elapsed[1:] - np.repeat(elapsed[offsets[:-1]], np.diff(offsets))
-        place = (stored["p"].astype(np.int32), stored["y"].astype(np.int32), stored["x"].astype(np.int32))
-        address = np.asarray(np.ravel_multi_index(place, SHAPE), np.int32)
-    return EventDataset.of(t_us, address, offsets, y, SHAPE, dt=dt, steps=steps)
+    found = read_packed_camera(folder / f"nmnist_small_{split}.npz", SHAPE)
+    return EventDataset.of_recordings(found, SHAPE, classes=tuple("0123456789"), dt=dt, steps=steps)

@@ -110,3 +110,13 @@ def test_lines_of_the_log_are_collected_and_the_level_given_back():
         logger.info("a %s", "loop")
     logger.info("later")
     assert lines == ["a loop"] and logger.level == level
+
+
+@pytest.mark.slow
+def test_loading(script, data_folder):
+    """Drawing is timed beside training; whether it is fast enough is the check of a real run."""
+    data_folder("fsdd_cochlea140")
+    outcome = script("loading").measure(sets=["fsdd_cochlea140"], seed=0, repeats=3, warmup=0)
+    (row,) = outcome["rows"].values()
+    assert outcome["schema"] == SCHEMA and row["events"] == 2_574_346 and row["load_per_s"] > 0
+    json.dumps(outcome, allow_nan=False)
