@@ -27,7 +27,7 @@ def precise_step(neuron: Neuron, state: State, drive: Drive, dt: float) -> tuple
     """One step of `dt` ms of a neuron with `precise_times`; see `Neuron.step`."""
     free = _free(neuron, state, dt)
     flow = _flow(neuron, state, drive, dt, free)
-    reached = _jumped(flow, drive, free > 0 if neuron.uses_refractory else None)
+    reached = _jumped(flow, drive, free > 0 if neuron.uses_refractory and "v" in neuron.holds else None)
     before, after = neuron.overdrive(state), neuron.overdrive(flow)
     spikes = neuron.surrogate(jnp.maximum(after, neuron.overdrive(reached)))
     if neuron.uses_refractory:
@@ -47,8 +47,7 @@ def precise_step(neuron: Neuron, state: State, drive: Drive, dt: float) -> tuple
         at[name] = jnp.where(smooth, start + part * (end - start), getattr(reached, name))
     later = _after(neuron, at, drive, smooth, elapsed, dt)
     changed = {name: neuron.at_spikes(spikes, later[name], getattr(reached, name)) for name in later}
-    last = State(**{name: getattr(reached, name) for name in reached} | changed)
-    fields: dict[str, Any] = {name: getattr(last, name) for name in last}
+    fields: dict[str, Any] = {name: getattr(reached, name) for name in reached} | changed
     if neuron.uses_refractory:
         fields["refractory"] = jnp.where(spikes > 0, neuron.hold_steps(dt), jnp.maximum(state.refractory - 1, 0))
     return State(**fields, spike_offset=jnp.where(spikes > 0, dt - elapsed, state.spike_offset)), spikes

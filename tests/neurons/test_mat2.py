@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from brainsim._types import Drive
 from brainsim.neurons import MAT2
@@ -34,8 +35,9 @@ def test_the_published_update(sim, x64):
     np.testing.assert_allclose(states.v[:, 0], voltages, rtol=1e-12)
 
 
-def test_a_jump_is_not_lost_while_refractory(sim):
-    neuron = sim.build(MAT2(v_rest=0 * mV, v_th=10 * mV), dt=1.0)
+@pytest.mark.parametrize("precise", [False, True])
+def test_a_jump_is_not_lost_while_refractory(precise, sim):
+    neuron = sim.build(MAT2(v_rest=0 * mV, v_th=10 * mV, precise_times=precise), dt=1.0)
     jump = jnp.zeros((4, 1)).at[0].set(20.0).at[1].set(5.0)
     _, (states, out) = sim.run(neuron, sim.start(neuron), Drive(jump=jump), dt=1.0)
     np.testing.assert_array_equal(out[:, 0], [1, 0, 0, 0])

@@ -58,3 +58,10 @@ def test_the_published_loop_of_the_balanced_neuron(sim, x64):
         np.testing.assert_allclose(getattr(last, field), value, rtol=1e-10)
     with pytest.raises(ValueError, match=r"`omega` must be <= 1/dt = 100 rad/s, got max 120"):
         sim.build(BRF(120.0), dt=10.0)
+
+
+def test_a_conductance_is_refused_where_there_is_no_voltage_for_it(sim):
+    load = Drive(conductance=jnp.ones(1), reversal=jnp.zeros(1))
+    for neuron in (sim.build(ResonateAndFire()), sim.build(BRF())):
+        with pytest.raises(ValueError, match=f"`conductance`: {type(neuron).__name__} takes"):
+            neuron.step(sim.start(neuron), load, 0.1)
