@@ -236,7 +236,7 @@ class Rewritten:
                 acc = node.ins[IN_PLACE[node.op]]
                 own = self._carried_on(acc, node, nodes, destination)
                 made = not isinstance(acc, Literal) and (self.is_pointwise(acc) or self._made_in_place(acc))
-                read_on = uses[acc] - before[acc] > 1
+                read_on = not isinstance(acc, Literal) and uses[acc] - before[acc] > 1
                 if isinstance(acc, Literal) or read_on or not (made or own):
                     copy, acc = self._copy(acc, self.types[node.outs[-1]])
                     self.nodes.append(copy)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.core import ShapedArray
+from jax.core import ShapedArray, Tracer
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jaxtyping import Float, Int
 
@@ -115,7 +115,7 @@ def _traced(update: Callable[..., Any], dtype: Any, counts: tuple[int, ...]) -> 
     closed, out = jax.make_jaxpr(flat, return_shape=True)(*[number] * (1 + sum(counts)))
     if jax.tree.structure(out) != jax.tree.structure(0) or (out.shape, out.dtype) != ((), dtype):
         raise ValueError(f"`update` must return one {dtype} for one weight, got {out}.")
-    if any(isinstance(const, jax.core.Tracer) for const in closed.consts):
+    if any(isinstance(const, Tracer) for const in closed.consts):
         raise ValueError("`update` closes over a value that is being traced: pass it in `own`, `other` or `shared`.")
     return ClosedJaxpr(closed.jaxpr, [np.asarray(const) for const in closed.consts])
 

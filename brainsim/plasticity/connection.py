@@ -112,8 +112,9 @@ class PlasticConnection(Connection):
     def arrive(self, state: State, emitted: Array, key: Stream | None = None) -> State:
         """Add what `emitted (*batch, n_pre)` brings through the present weights, without delay."""
         state, emitted = self._transmit(state, emitted, key)
-        port = self.synapse.port
-        push = lambda total, weight, sent: csr_push(total, weight, self.indices, self.indptr, sent, is_sorted=True)
+        port, indices, indptr = self.synapse.port, self.indices, self.indptr
+        assert indices is not None and indptr is not None
+        push = lambda total, weight, sent: csr_push(total, weight, indices, indptr, sent, is_sorted=True)
         for _ in state.weight.shape[1:]:
             push = jax.vmap(push)
         return state.replace(**{port: push(getattr(state, port), state.weight, emitted)})
@@ -161,8 +162,8 @@ class PlasticConnection(Connection):
 
     def _under_way(self, state: State, emitted: Array, step: Array) -> tuple[Array, State]:
         """The spikes that arrive now; those of this step begin their way."""
-        n = np.arange(self.n_pre + 1, dtype=np.int32)
-        ring = delay_ring_push(state.spikes, 1.0, n[:-1], n, self.max_steps, emitted, step, is_sorted=True)
+        targets, ends = (jnp.asarray(np.arange(self.n_pre + more, dtype=np.int32)) for more in (0, 1))
+        ring = delay_ring_push(state.spikes, 1.0, targets, ends, self.max_steps, emitted, step, is_sorted=True)
         arrived, ring = delay_ring_take(ring, (step + 1) % self.max_steps)
         return arrived, state.replace(spikes=ring)
 

@@ -404,7 +404,7 @@ void HostileWords() {
     for (int64_t hits = 1 + Below(2); hits > 0; --hits) {
       const size_t at = size_t(Below(int64_t(words.size())));
       if (std::find(net.b.fixed.begin(), net.b.fixed.end(), at) != net.b.fixed.end()) continue;
-      const int64_t wild[] = {-1, 0, 1, 2, 8, INT64_MIN, INT64_MAX, int64_t(1) << 46, words[at] + 8, words[at] - 8, words[at] * 2, Below(200)};
+      const int64_t wild[] = {-1, 0, 1, 2, 8, INT64_MIN, INT64_MAX, int64_t(1) << 46, net.b.words[at] + 8, net.b.words[at] - 8, net.b.words[at] * 2, Below(200)};
       words[at] = wild[Below(12)];
     }
     if (Below(20) == 0) words.resize(size_t(Below(int64_t(words.size()))));
