@@ -23,6 +23,7 @@ from .._checks import nearest, time_step
 from .._paths import ParameterInfo, parameters_of
 from .._streams import Stream
 from .._types import Array, Drive, State
+from ..connectivity import Positions
 from ..neurons import Input, Poisson, Source
 from ..synapses import Connection, Projection
 from .order import step_order
@@ -92,9 +93,8 @@ class Network(eqx.Module):
         for projection in projections:
             self._check_projection(projection, built)
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
-            places = tuple(getattr(populations[name], "positions", None) for name in (projection.pre, projection.post))
             built[projection.path] = projection.build(
-                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places
+                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=self._positions(projection)
             )
         self.projections = built
         self.order = step_order(self.populations, [(c.pre, c.post) for c in built.values() if c.immediate])
@@ -103,6 +103,11 @@ class Network(eqx.Module):
                 known = nearest(outputs, self.populations)
                 raise ValueError(f"`outputs`: no population {outputs!r}; there are {known}.")
             self.reader(self._output_path)
+
+    def _positions(self, projection: Projection) -> tuple[Positions | None, Positions | None]:
+        """Where the neurons on both sides are; sources are nowhere."""
+        pre, post = self.populations[projection.pre], self.populations[projection.post]
+        return getattr(pre, "positions", None), getattr(post, "positions", None)
 
     def _check_projection(self, projection: Projection, built: Mapping[str, Connection]) -> None:
         for end in (projection.pre, projection.post):
