@@ -5,12 +5,14 @@ a stream named by the slot's path. Quantities are stripped to the slot's base un
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.special
 
 from . import units
 from ._types import Array, Context
@@ -69,8 +71,11 @@ class Normal(Distribution):
         if self.low is None and self.high is None:
             return self.mean + self.std * jax.random.normal(key, shape, dtype)
         scale = self.std if self.std else 1.0
-        low = -jnp.inf if self.low is None else (self.low - self.mean) / scale
-        high = jnp.inf if self.high is None else (self.high - self.mean) / scale
+        reach = math.sqrt(2) * float(scipy.special.erfinv(np.nextafter(np.dtype(dtype).type(1), 0).astype(float)))
+        low = -math.inf if self.low is None else (self.low - self.mean) / scale
+        high = math.inf if self.high is None else (self.high - self.mean) / scale
+        # beyond `reach` (5.4 in float32) erf is 1, and its inverse infinite: one draw in 2^24 would be
+        low, high = max(low, min(-reach, high - 1)), min(high, max(reach, low + 1))
         draw = self.mean + self.std * jax.random.truncated_normal(key, low, high, shape, dtype)
         return jnp.clip(draw, self.low, self.high)
 

@@ -32,12 +32,12 @@ struct Regenerated {
 
 namespace BS_ISA {
 
-inline constexpr int64_t kDraws = 16;     // drawn at once
+inline constexpr int64_t kDraws = 32;     // drawn at once: two vectors of 64 bytes hide each other's latency
 inline constexpr int64_t kPending = 128;  // synapses on their way, so that their targets come from memory meanwhile
 
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef int32_t Whole __attribute__((vector_size(64)));
-typedef float Reals __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(4 * kDraws)));
+typedef int32_t Whole __attribute__((vector_size(4 * kDraws)));
+typedef float Reals __attribute__((vector_size(4 * kDraws)));
 
 struct WordPair {
   Words first, second;
@@ -127,7 +127,8 @@ BS_INLINE int64_t DrawTargets(const Regenerated& m, Words word, int64_t first, i
 template <class T, Law kLaw>
 void RegenerateRows(const Regenerated& m, const T* weight, const Events<T>& events, int64_t lo, int64_t hi, T* out) {
   const int64_t end = hi == m.n_post ? m.Width() : hi;  // targets ascend in Bernoulli rows
-  constexpr Words kLane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  constexpr Words kLane = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                           16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
   Pending<T> pending;
   int64_t targets[kDraws];
   for (int64_t e = 0; e < events.n; ++e) {

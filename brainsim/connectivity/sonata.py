@@ -58,12 +58,12 @@ class Circuit(NamedTuple):
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """A configuration with its manifest applied and every `$NAME/...` and `./...` made a path from here.
+    """A configuration with its manifest applied and every `$NAME/...` and `./...` made an absolute path.
 
     Raises:
         ValueError: No JSON, or a variable that the manifest does not name.
     """
-    path = Path(path)
+    path = Path(path).absolute()
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

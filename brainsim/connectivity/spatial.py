@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from .. import _checks, units
 from .csr import CSR, check_synapse_count
@@ -125,8 +125,8 @@ class Placed(PairRule):
             counts = np.fromiter(map(len, near), np.int64, len(near))
             yield np.repeat(block, counts), np.concatenate([np.empty(0, np.int64), *near]).astype(np.int64)
 
-    def _tree(self, positions: Positions) -> cKDTree:
-        return cKDTree(self._wrapped(positions), boxsize=positions.period)
+    def _tree(self, positions: Positions) -> KDTree:
+        return KDTree(self._wrapped(positions), boxsize=positions.period)
 
     @staticmethod
     def _wrapped(positions: Positions) -> np.ndarray:

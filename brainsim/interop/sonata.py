@@ -29,7 +29,7 @@ from ..synapses import Projection, Synapse
 
 NEST_NEURON = ("tau_m", "C_m", "E_L", "V_th", "V_reset", "t_ref", "I_e")
 
-SYNAPSES: dict[str, Callable[[float], Synapse]] = {
+SYNAPSES: dict[str, Callable[[Any], Synapse]] = {
     "nest:iaf_psc_delta": lambda tau: synapses.Delta(),
     "nest:iaf_psc_exp": lambda tau: synapses.Exponential(tau),
     "nest:iaf_psc_alpha": lambda tau: synapses.Alpha(tau),
@@ -80,19 +80,16 @@ def simulate_sonata(path: str | Path, *, dt: Any = None, duration: Any = None, s
 
 def _load(path: Path, dt: Any, seed: int) -> tuple[Network, dict[str, Any]]:
     """The network, and the simulation's `run`."""
+    path = path.absolute()
     config = read_config(path)
-    simulation = config
+    simulation: dict[str, Any] = config
     if isinstance(config.get("simulation"), str):
         simulation_path = path.parent / config["simulation"]
-        simulation = read_config(simulation_path) | {"network": str(path.parent / config["network"])}
+        simulation = {**read_config(simulation_path), "network": str(path.parent / config["network"])}
     if "networks" in simulation:
         circuit_config, folder = simulation, path.parent
     elif isinstance(simulation.get("network"), str):
-        circuit_path = (
-            path.parent / simulation["network"]
-            if not Path(simulation["network"]).exists()
-            else Path(simulation["network"])
-        )
+        circuit_path = path.parent / simulation["network"]
         circuit_config, folder = read_config(circuit_path), circuit_path.parent
     else:
         raise ValueError(
@@ -123,7 +120,8 @@ def _inputs(path: Path, simulation: dict[str, Any]) -> dict[str, tuple[np.ndarra
             raise ValueError(f"{path}: input {name!r} goes to a part of a population, {entry['node_set']!r}.")
         population = node_set["population"]
         spikes.setdefault(population, []).append(read_spikes(path.parent / entry["input_file"], population))
-    return {name: tuple(map(np.concatenate, zip(*parts, strict=True))) for name, parts in spikes.items()}
+    joined = lambda parts, at: np.concatenate([part[at] for part in parts])
+    return {name: (joined(parts, 0), joined(parts, 1)) for name, parts in spikes.items()}
 
 
 def _population(name: str, nodes: Nodes, spikes: Any, v_init: Any) -> Population | Source:
@@ -159,8 +157,8 @@ def _projections(circuit: Circuit, name: str, edges: Edges) -> list[Projection]:
         rule = type(edges.rule)(edges.rule.pre[part], edges.rule.post[part], shape=edges.rule.shape)
         label = name if len(parts) == 1 else f"{name}_{sign}"
         synapse = SYNAPSES[str(model)](tau)
-        options = dict(weight=weight[part], synapse=synapse, delay=delay[part], name=label)
-        projections.append(Projection(edges.pre, edges.post, rule, **options))
+        ends = edges.pre, edges.post
+        projections.append(Projection(*ends, rule, weight[part], synapse, delay=delay[part], name=label))
     return projections
 
 

@@ -25,6 +25,7 @@ from .._checks import nearest, time_step
 from .._paths import ParameterInfo, parameters_of
 from .._streams import Stream
 from .._types import Array, Drive, State
+from ..connectivity import Positions
 from ..neurons import Input, Neuron, Poisson, Source
 from ..plasticity import PlasticConnection, plastic
 from ..synapses import Connection, GapJunction, Projection
@@ -98,10 +99,15 @@ class Network(eqx.Module):
         for projection in projections:
             self._check_projection(projection, built)
             n_pre, n_post = (self.populations[name].size for name in (projection.pre, projection.post))
-            places = tuple(getattr(populations[name], "positions", None) for name in (projection.pre, projection.post))
             counts = _model(self.populations[projection.pre]).graded
             connection = projection.build(
-                n_pre, n_post, dt=self.dt, seed=self.seed, dtype=dtype, positions=places, counts=counts
+                n_pre,
+                n_post,
+                dt=self.dt,
+                seed=self.seed,
+                dtype=dtype,
+                positions=self._positions(projection),
+                counts=counts,
             )
             if projection.plasticity is not None:
                 connection = plastic(connection, projection.plasticity)
@@ -114,6 +120,11 @@ class Network(eqx.Module):
                 known = nearest(outputs, self.populations)
                 raise ValueError(f"`outputs`: no population {outputs!r}; there are {known}.")
             self.reader(self._output_path)
+
+    def _positions(self, projection: Projection) -> tuple[Positions | None, Positions | None]:
+        """Where the neurons on both sides are; sources are nowhere."""
+        pre, post = self.populations[projection.pre], self.populations[projection.post]
+        return getattr(pre, "positions", None), getattr(post, "positions", None)
 
     def _check_projection(self, projection: Projection, built: Mapping[str, Any]) -> None:
         for end in (projection.pre, projection.post):

@@ -217,7 +217,7 @@ def _draw(key: Array, rows: Rows, index: Array, number: Array, last: Array) -> t
         place = _high_product(first, rows.width).astype(jnp.int32)
         exists = jnp.full(place.shape, (number < rows.degree) & (rows.width > 0))
     else:
-        wide = _exact.times(_exact.log(_streams.unit(first, second, jnp.float32)), rows.scale)
+        wide = _exact.times(_exact.log(_streams.unit(first, second, jnp.float32)), float(rows.scale))
         gap = jnp.minimum(wide, 2.0**30).astype(jnp.int32) + 1
         place = jnp.where(last < rows.width, last + jnp.minimum(gap, rows.width - last), rows.width)
         last, exists = place, place < rows.width

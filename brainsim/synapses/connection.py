@@ -198,6 +198,7 @@ class Connection(eqx.Module):
         """The ring with the events of step k in the slots in which they are due."""
         if self.regenerated is not None:
             return self.regenerated.push(ring, self.weight, emitted, self.max_steps, step)
+        assert self.indices is not None and self.indptr is not None
         for weight, delays in self._pushes():
             ring = delay_ring_push(ring, weight, self.indices, self.indptr, delays, emitted, step, is_sorted=True)
         return ring

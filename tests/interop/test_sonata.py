@@ -81,7 +81,9 @@ def test_own_properties_overwrite_those_of_the_type(circuit):
     assert (rec.pre, rec.post, rec.rule.pre.tolist()) == ("cells", "cells", [0, 1, 1])
 
 
-def test_a_circuit_becomes_a_network_and_runs_with_its_input(circuit):
+def test_a_circuit_becomes_a_network_and_runs_with_its_input(circuit, monkeypatch):
+    monkeypatch.chdir(circuit.parent)
+    assert load_sonata(f"{circuit.name}/simulation.json")["cells"].size == 3
     net = load_sonata(circuit / "simulation.json")
     edges = net["cells->cells#rec"].edges
     assert (edges.pre.tolist(), edges.post.tolist(), edges.weight.tolist()) == ([0, 1, 1], [1, 2, 2], [500, 600, 700])

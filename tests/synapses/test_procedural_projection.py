@@ -36,7 +36,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("case", "batch"), zip(CASES, (None, 3, None), strict=True))
+@pytest.mark.parametrize(("case", "batch"), list(zip(CASES, (None, 3, None), strict=True)))
 def test_the_run_is_that_of_stored_synapses_bit_by_bit(case, batch):
     net = procedural(**case)
     record = ["A.spikes", "B.spikes", "B.v"]
