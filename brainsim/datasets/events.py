@@ -38,7 +38,7 @@ class EventDataset:
         steps: Frames a batch; later events are left out.
         classes: Names of the labels, where they have some.
         about: What else is known of every recording of the data set, such as who spoke.
-        rows: Which of the stored recordings the data set has; None for all of them.
+        rows: Which of the stored recordings the data set has, where their events are files; None for all of them.
     """
 
     t_us: np.ndarray
@@ -107,11 +107,15 @@ class EventDataset:
         return self._bounds(np.arange(len(self)))[1]
 
     def take(self, ids: np.ndarray) -> Self:
-        """The data set of these recordings alone; frames keep length and number, events stay where they are."""
+        """The data set of these recordings alone; frames keep length and number, events in files are not copied."""
         ids = np.asarray(ids)
         about = {name: values[ids] for name, values in self.about.items()}
-        rows = np.arange(len(self)) if self.rows is None else self.rows
-        return dataclasses.replace(self, y=self.y[ids], about=about, rows=rows[ids])
+        if isinstance(self.t_us, np.memmap):
+            rows = ids if self.rows is None else self.rows[ids]
+            return dataclasses.replace(self, y=self.y[ids], about=about, rows=rows)
+        events, offsets = self._events(ids)
+        t_us, address = self.t_us[events], self.address[events]
+        return dataclasses.replace(self, t_us=t_us, address=address, offsets=offsets, y=self.y[ids], about=about)
 
     def recording(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Times (ms) and flat addresses of one recording's events, as a source of spikes takes them."""

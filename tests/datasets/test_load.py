@@ -1,5 +1,6 @@
 """Data sets by name: digits from scikit-learn, N-MNIST from files, and the messages where they are absent."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -42,7 +43,30 @@ def test_missing_files_are_named(tmp_path, monkeypatch):
 
 
 def test_unknown_names_and_splits():
-    with pytest.raises(ValueError, match='`name`: expected one of "digits", "yin_yang", '):
+    with pytest.raises(ValueError, match='`name`: expected one of "adding", .*"digits", .*"yin_yang", .*"shd", '):
         load("minst")
     with pytest.raises(ValueError, match='`split`: expected one of "train", "valid", "test"'):
         load("digits", split="tset")
+
+
+def test_letters_and_spoken_digits_are_those_of_their_readmes(data_folder):
+    for name in ("dvs_letters36", "fsdd", "fsdd_cochlea140"):
+        data_folder(name)
+    letters = [load("dvs_letters36", split=split, dt=5.0) for split in ("train", "test")]
+    assert [(len(part), int(part.counts.sum())) for part in letters] == [(36, 520_844), (40, 558_235)]
+    assert (
+        sorted(letters[0].y) == list(range(36))
+        and len(letters[0].classes) == 36
+        and 98 < letters[0].t_us.max() / 1000 < 140
+    )
+    spikes = load("fsdd_cochlea140", split="test", dt=4.0)
+    assert len(spikes) == 300 and (spikes.counts.min(), spikes.counts.max()) == (383, 1764)
+    sounds = load("fsdd", split="test")
+    assert len(sounds) == 300 and sounds.rate_hz == 8000 and sounds.y.tolist() == spikes.y.tolist()
+    assert sorted(set(sounds.about["take"])) == [0, 1, 2, 3, 4]
+    x, y, lengths = sounds.batch(np.array([7, 3]), jax.random.key(0))
+    assert x.shape == (lengths.max(), 2, 1) and x.dtype == np.float32 and 0.1 < np.abs(x).max() <= 1
+    for column, (index, length) in enumerate(zip((7, 3), lengths, strict=True)):
+        np.testing.assert_array_equal(x[:length, column, 0], sounds.sound(index))
+        np.testing.assert_array_equal(sounds.take(np.array([1, index])).sound(1), sounds.sound(index))
+        assert not x[length:, column].any()

@@ -82,6 +82,10 @@ def test_transforms_of_a_part_are_kept_and_found_again(tmp_path):
         data.transformed(Crop(None, (0, 4), None), Pool(2, 2, 2))
     )
     assert changed.about["who"].tolist() == ["c", "a"]
+    part = changed.take(np.array([1, 0])).take(np.array([1]))  # no event is copied
+    assert (
+        part.t_us is changed.t_us and listed(part) == listed(changed)[:1] and part.counts.tolist() == changed.counts[:1]
+    )
     written = (tmp_path / "kept" / "events.json").stat().st_mtime_ns
     data.transformed(Crop(None, (0, 4), None), Pool(2, 2, 2), folder=tmp_path / "kept")
     assert (tmp_path / "kept" / "events.json").stat().st_mtime_ns == written

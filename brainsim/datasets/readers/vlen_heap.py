@@ -8,6 +8,7 @@ The library goes round for ever in a heap whose free part has no length. The HDF
 III.E.
 """
 
+import math
 import mmap
 import struct
 from pathlib import Path
@@ -48,7 +49,7 @@ def _places(stored: h5py.Dataset, end: int) -> list[tuple[int, int]]:
     low = stored.id
     if stored.chunks is None:
         offset = low.get_offset()
-        found = [] if offset is None else [(offset, stored.size * ENTRY.itemsize)]
+        found = [] if offset is None else [(offset, math.prod(stored.shape) * ENTRY.itemsize)]
     elif low.get_create_plist().get_nfilters():
         found = []
     else:
