@@ -27,7 +27,7 @@ from ..neurons import Input, Poisson, Source
 from ..synapses import Connection, Projection
 from .order import step_order
 from .population import Population
-from .reader import Reader, network_reader
+from .reader import Reader, carries_current, network_reader
 
 
 class Slot(NamedTuple):
@@ -218,7 +218,8 @@ class Network(eqx.Module):
             rate = [f"{name}.rate"] if emits.endswith(".spikes") else []
             paths += list(dict.fromkeys([emits, *rate, *states]))
         for path, connection in self.projections.items():
-            paths += [f"{path}.{name}" for name in (*connection.synapse.state_units(), "weight")]
+            driven = ["current"] * carries_current(connection, self.populations[connection.post])
+            paths += [f"{path}.{name}" for name in (*connection.synapse.state_units(), *driven, "weight")]
         return tuple(paths)
 
     def _emission(self, name: str) -> str:
