@@ -23,3 +23,4 @@ from .statistics import local_variation as local_variation
 from .statistics import population_rate as population_rate
 from .statistics import rates as rates
 from .statistics import synchrony as synchrony
+from .sweep_table import SweepTable as SweepTable

@@ -54,7 +54,8 @@ def avalanches(
         bin = (trains.end - trains.begin) * trials / len(trains.t)
     width = width_of("bin", bin)
     found = [of_activity(row) for row in trains.population(width).reshape(-1, trials).T]
-    return Avalanches(*(np.concatenate(part) for part in zip(*found, strict=True)), width)
+    sizes, durations = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Avalanches(sizes, durations, width)
 
 
 def of_activity(activity: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +118,8 @@ def _fit(x: np.ndarray, x_min: int) -> PowerLaw:
 
     mean_log, count = np.log(x).mean(), len(x)
     lost = lambda alpha: float(np.log(zeta(alpha, x_min)) + alpha * mean_log)
-    alpha = float(minimize_scalar(lost, bounds=(1.0 + 1e-6, _LARGEST), method="bounded", options={"xatol": 1e-9}).x)
+    found: Any = minimize_scalar(lost, bounds=(1.0 + 1e-6, _LARGEST), method="bounded", options={"xatol": 1e-9})
+    alpha = float(found.x)
     step = 1e-3 * (alpha - 1)
     curvature = (lost(alpha + step) - 2 * lost(alpha) + lost(alpha - step)) / step**2
     seen, first = np.unique(x, return_index=True)

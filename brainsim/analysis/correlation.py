@@ -87,7 +87,7 @@ def pairwise_correlations(
         within("neurons", neurons, low=2)
         if neurons < len(spiking):
             spiking = np.sort(np.random.default_rng(seed).choice(spiking, neurons, replace=False))
-    matrix = correlation(spikes, bin=bin, ids=spiking, skip=skip, n=n, duration=duration)
+    matrix = correlation(spikes, bin=bin, ids=spiking.tolist(), skip=skip, n=n, duration=duration)
     pairs = matrix[np.triu_indices(len(matrix), 1)]
     return pairs[np.isfinite(pairs)]
 

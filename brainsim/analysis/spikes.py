@@ -135,8 +135,7 @@ class SpikeView:
             part: SpikeRecord | DenseRecord = DenseRecord(values, record.ids, record.size)
         else:
             rows = slice(_first_at(record.step, first), _first_at(record.step, last))
-            columns = [_rows(column, rows) for column in (record.step, record.id, record.trial, record.value)]
-            part = SpikeRecord(*columns, record.ids, record.size)
+            part = _part(record, rows)
         return SpikeView(part, Recording({}, self.dt, first, last - first, self.batch))
 
     @cached_property
@@ -155,7 +154,7 @@ class SpikeView:
                 f"spikes: {in_words(needed)} in their file, limit {in_words(limit)}: `.between(begin, end)` takes the "
                 f"spikes of a window."
             )
-        return SpikeRecord(*(_rows(column, slice(None)) for column in columns), record.ids, record.size)
+        return _part(record, slice(None))
 
     def _concrete(self) -> SpikeRecord:
         if isinstance(self._record, SpikeRecord):
@@ -170,6 +169,11 @@ class SpikeView:
         of = f"{len(self.ids)} of {self.size} neurons" if len(self.ids) < self.size else f"{self.size} neurons"
         trials = "" if self.batch is None else f", {self.batch} trials"
         return f"Spikes({of}, {self.t_start:g} to {self.t_stop:g} ms{trials})"
+
+
+def _part(record: SpikeRecord, rows: slice) -> SpikeRecord:
+    step, neuron, trial, value = (_rows(c, rows) for c in (record.step, record.id, record.trial, record.value))
+    return SpikeRecord(step, neuron, trial, value, record.ids, record.size)
 
 
 def _rows(column: Any, rows: slice) -> Any:

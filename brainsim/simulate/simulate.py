@@ -58,10 +58,9 @@ def simulate(
         batch: Number of independent trials.
         record: Paths (`"E.spikes"`, `"E.v[:3]"`, `"I->E.g"`) or `Spikes`, `Trace`, `Rate`. Default: rates of all
             populations and the spikes of up to 1000 neurons of each. `[]` records nothing.
-        to: File that spikes and traces go to while the run goes on, instead of being kept in memory. Until it is there
-            whole, the folder `<to>.part` holds what was recorded; every 10 s of it survive whatever happens.
-        resume: With `to`: "auto" goes on with a run that was interrupted, to the same bits as if it had not been, True
-            insists on one, False begins anew. It must be of the same network, inputs, state, duration and records.
+        to: File that spikes and traces go to instead of memory; until it is whole, they are in the folder `<to>.part`.
+        resume: With `to`: "auto" goes on with the same run where it was interrupted, to the same bits, True insists on
+            one, False begins anew; nothing is lost but the last 10 s.
         chunk: Steps between two visits of the host, or "auto".
         progress: Whether long runs show a progress bar (on stderr).
         memory_limit: Bytes that the records may take; "auto" is half of what the machine has free.
@@ -126,7 +125,7 @@ def _drive(
         _bar(progress) as bar,
     ):  # fmt: skip
         before, state = (recorder.committed.steps, recorder.committed.state) if recorder.committed else (0, state)
-        task, safe = bar.add_task("simulate", total=steps * network.dt, completed=before * network.dt), began
+        task, safe = bar.add_task("simulate", total=steps * network.dt), began
         for done in range(before, steps, length):
             count = min(length, steps - done)
             part = inputs.between(done, done + count)
