@@ -11,6 +11,9 @@ from .correlation import pairwise_correlations as pairwise_correlations
 from .distance import golomb_chi as golomb_chi
 from .distance import van_rossum_distance as van_rossum_distance
 from .lfp import lfp as lfp
+from .plot_network import plot_connectivity as plot_connectivity
+from .plot_network import plot_weights as plot_weights
+from .plot_statistics import plot_statistics as plot_statistics
 from .result import Result as Result
 from .spectrum import aperiodic as aperiodic
 from .spectrum import psd as psd

@@ -41,7 +41,6 @@ def plot_sweep(table: "SweepTable") -> "Figure":
             for k, (values, rows) in enumerate(list(lines.items())[:_MAX_LINES]):
                 label = ", ".join(_named(table, axis, value) for axis, value in zip(others, values, strict=True))
                 _line(axes, table[first][rows], table[name][rows], k, label)
-            axes.set_title(name)
             axes.set_ylabel(name)
             axes.set_xlabel(_titled(table, first))
         if others:
