@@ -24,7 +24,7 @@ def to_neo(result: "Result") -> Any:
         ImportError: Neo is not installed.
     """
     try:
-        import neo
+        import neo  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("`to_neo` needs Neo: pip install 'brainsim[neo]'.") from error
     known = {key: value for key, value in result.meta.items() if key in ("seed", "commit")}
@@ -67,7 +67,7 @@ def _trains(neo: Any, key: str, spikes: SpikeView, trial: int) -> list[Any]:
 
 
 def _signal(neo: Any, result: "Result", key: str, value: Any, trial: int) -> Any:
-    import quantities
+    import quantities  # pyright: ignore[reportMissingImports]
 
     values = np.asarray(value)
     values = values if result.batch is None else values[:, trial]

@@ -45,7 +45,9 @@ class JournalColumn:
     def __init__(self, path: Path, dtype: np.dtype, tail: tuple[int, ...], length: int = 0):
         self._path, self.dtype, self.tail, self._length = path, dtype, tail, length
         self._row = int(np.prod(tail, dtype=np.int64)) * dtype.itemsize
-        self._file = open(path, "ab", buffering=_BUFFER)  # noqa: SIM115 (open as long as the run goes)
+        self._file = open(path, "ab", buffering=_BUFFER)
+        if self._file.tell() < length * self._row:
+            raise ValueError(f"{path}: damaged, has {self._file.tell()} bytes, expected {length * self._row}.")
         self._file.truncate(length * self._row)
 
     def __len__(self) -> int:
@@ -192,6 +194,7 @@ class Journal:
             self._close()
 
     def _remove(self) -> None:
+        self._commit.unlink(missing_ok=True)  # first: without it the rest is nothing
         self._close()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)

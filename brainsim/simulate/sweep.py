@@ -161,7 +161,7 @@ def _shown(name: str, value: Any, unit: str) -> Any:
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int | None]:
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
+    if isinstance(seeds, int):
         _checks.within("seeds", seeds, low=1)
         return [None] if seeds == 1 else list(range(seeds))
     return [int(seed) for seed in seeds]

@@ -134,6 +134,13 @@ def test_a_torn_row_after_the_commit_is_cut_off(tmp_path):
         np.testing.assert_array_equal(recorder.finish().records["E.v"].values, v)
 
 
+def test_a_column_that_is_too_short_is_refused(unfinished):
+    column = unfinished.with_name("run.h5.part") / "E.v.values.bin"
+    column.write_bytes(column.read_bytes()[:9])
+    with pytest.raises(ValueError, match=r"E\.v\.values\.bin: damaged, has \d+ bytes"):
+        interrupted.run(unfinished)
+
+
 def test_a_window_of_a_file(tmp_path):
     r = interrupted.run(tmp_path / "run.h5", duration=70.0)
     spikes, part = r["E"].spikes, bs.Result.load(tmp_path / "run.h5")["E"].spikes.between(20.3 * ms, 45 * ms)
