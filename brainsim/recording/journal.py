@@ -45,9 +45,10 @@ class JournalColumn:
     def __init__(self, path: Path, dtype: np.dtype, tail: tuple[int, ...], length: int = 0):
         self._path, self.dtype, self.tail, self._length = path, dtype, tail, length
         self._row = int(np.prod(tail, dtype=np.int64)) * dtype.itemsize
+        found = path.stat().st_size if path.exists() else 0
+        if found < length * self._row:
+            raise ValueError(f"{path}: damaged, has {found} bytes, expected {length * self._row}: `resume=False`.")
         self._file = open(path, "ab", buffering=_BUFFER)
-        if self._file.tell() < length * self._row:
-            raise ValueError(f"{path}: damaged, has {self._file.tell()} bytes, expected {length * self._row}.")
         self._file.truncate(length * self._row)
 
     def __len__(self) -> int:

@@ -129,9 +129,13 @@ class Recorder:
             spec.steps(dt)
         kinds = {Spikes: _Events, Trace: _Samples, Rate: _Bins}
         self._journal = None if to is None else Journal(to, dt, identity, resume)
-        self._collectors: dict[str, _Events | _Samples | _Bins] = {
-            key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
-        }
+        try:
+            self._collectors: dict[str, _Events | _Samples | _Bins] = {
+                key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
+            }
+        except ValueError:
+            self.__exit__(None, None, None)
+            raise
         if self.committed is not None:
             self._steps = self.committed.steps
             for key, standing in self.committed.standing.items():
