@@ -88,7 +88,8 @@ def _model(result: "Result") -> Iterator[str]:
     yield page.table(("Name", "Elements", "Size"), rows, "B  Populations")
     if projections:
         columns = ("Name", "Source", "Target", "Pattern", "Synapses", "Model", "Weight", "Delay")
-        yield page.table(columns, [_row(*item) for item in projections.items()], "C  Connectivity")
+        rows = [_row(name, p, parameters.get(f"{name}.weight")) for name, p in projections.items()]
+        yield page.table(columns, rows, "C  Connectivity")
     for caption, names in (("D  Neurons and sources", populations), ("E  Synapses", projections)):
         rows = _parameters(parameters, names)
         if rows:
@@ -110,13 +111,13 @@ def _summary(result: "Result") -> dict[str, str]:
     }
 
 
-def _row(name: str, projection: Mapping[str, Any]) -> list[str]:
+def _row(name: str, projection: Mapping[str, Any], weight: Mapping[str, Any] | None) -> list[str]:
     pre, _, post = name.partition("#")[0].partition("->")
     given = {key: value for key, value in projection.get("rule_arguments", {}).items() if value is not False}
     arguments = ", ".join(f"{key} = {_number(value)}" for key, value in given.items())
     pattern = projection.get("rule", "-") + (f" ({arguments})" if arguments else "")
     cells = [name, projection.get("pre", pre), projection.get("post", post), pattern, f"{projection['synapses']:,}"]
-    values = [_value(projection.get(field), unit=True) for field in ("weight", "delay")]
+    values = (_value(weight, unit=True), _value(projection.get("delay"), unit=True))
     return [*cells, projection["synapse"], *values]
 
 

@@ -79,7 +79,6 @@ def _projection(connection: Any, rule: Any) -> dict[str, Any]:
         "rule_arguments": _arguments(rule),
         "synapses": connection.n_synapses,
         "synapse": type(connection.synapse).__name__,
-        "weight": {"unit": connection.synapse.weight_unit, **_value(np.asarray(connection.weight))},
         "delay": {"unit": "ms", **_value(np.asarray(connection.delay))},
     }
 
