@@ -59,9 +59,11 @@ from .recording import Trace as Trace
 from .recording import load as load
 from .recording import save as save
 from .simulate import Run as Run
+from .simulate import Scale as Scale
 from .simulate import explain as explain
 from .simulate import run as run
 from .simulate import simulate as simulate
+from .simulate import sweep as sweep
 from .synapses import NMDA as NMDA
 from .synapses import Alpha as Alpha
 from .synapses import Delta as Delta

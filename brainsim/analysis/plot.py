@@ -1,7 +1,7 @@
 """Figure of a run: raster coloured by population, population rates and recorded traces, over one axis of time (ms).
 
-Dots of the raster are rasterised, so that a PDF of thousands of neurons stays small. Nothing global of
-matplotlib is used.
+With `spectrum` there is a last panel of the power spectra of the rates over frequency (Hz). Dots of the raster are
+rasterised, so that a PDF of thousands of neurons stays small. Nothing global of matplotlib is used.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .spectrum import psd
 from .spikes import SpikeView
 from .statistics import population_rate
 
@@ -33,14 +34,18 @@ STYLE: Any = {
 }
 _MAX_DOTS = 400_000
 _MAX_LINES = 5
+_MIN_SAMPLES = 64
+_SEGMENT = 500.0
+"""Longest segment of a spectrum (ms)."""
 
 
-def plot_result(result: "Result", *, skip: float = 0.0) -> "Figure":
+def plot_result(result: "Result", *, skip: float = 0.0, spectrum: bool = False) -> "Figure":
     """Raster, rates and traces of a result, one above the other.
 
     Args:
         result: What to show.
         skip: Time left out at the beginning (ms).
+        spectrum: Whether to add the power spectra of the population rates.
 
     Raises:
         ValueError: Nothing was recorded, or `skip` leaves nothing.
@@ -56,8 +61,9 @@ def plot_result(result: "Result", *, skip: float = 0.0) -> "Figure":
     traced = [key for key in result.recorded if not key.endswith((".spikes", ".rate"))]
     colours = {part: COLOURS[k % len(COLOURS)] for k, part in enumerate([*rated, *_others(traced, rated)])}
     heights = [3.0] * bool(spiking) + [1.3] * bool(rated) + [1.1] * len(traced)
+    spectrum = spectrum and bool(rated)
     with matplotlib.rc_context(STYLE):
-        figure, axes = _stacked(heights, result.t_start + skip, result.t_stop)
+        figure, axes, last = _stacked(heights, result.t_start + skip, result.t_stop, more=2.0 * spectrum)
         rest = iter(axes)
         if spiking:
             raster(next(rest), {part: result[part].spikes for part in spiking}, colours, skip=skip)
@@ -66,7 +72,9 @@ def plot_result(result: "Result", *, skip: float = 0.0) -> "Figure":
         for key in traced:
             _trace(next(rest), result, key, colours[key.rpartition(".")[0]], skip)
         axes[-1].set_xlabel("time (ms)")
-        figure.align_ylabels(axes)
+        if last is not None:
+            _spectra(last, result, rated, colours, skip)
+        figure.align_ylabels([*axes, *([last] if last is not None else [])])
     return figure
 
 
@@ -107,16 +115,23 @@ def _others(keys: Sequence[str], known: Sequence[str]) -> list[str]:
     return [part for part in parts if part not in known]
 
 
-def _stacked(heights: Sequence[float], begin: float, end: float) -> tuple["Figure", list["Axes"]]:
+def _stacked(
+    heights: Sequence[float], begin: float, end: float, more: float
+) -> tuple["Figure", list["Axes"], "Axes | None"]:
+    """Panels over one axis of time, and one below with an axis of its own where `more` > 0."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 0.9 + 1.05 * sum(heights)), dpi=150, layout="constrained")
+    all_heights = [*heights, *([more] if more else [])]
+    figure = Figure(figsize=(7.2, 0.9 + 1.05 * sum(all_heights)), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
-    axes = list(grid[:, 0])
-    axes[0].set_xlim(begin, end)
-    return figure, axes
+    grid = figure.subplots(len(all_heights), 1, squeeze=False, height_ratios=all_heights)
+    axes = list(grid[: len(heights), 0])
+    for upper in axes[:-1]:
+        upper.sharex(axes[-1])
+        upper.tick_params(labelbottom=False)
+    axes[-1].set_xlim(begin, end)
+    return figure, axes, grid[-1, 0] if more else None
 
 
 def _first_trial(view: SpikeView, skip: float) -> tuple[np.ndarray, np.ndarray]:
@@ -126,18 +141,42 @@ def _first_trial(view: SpikeView, skip: float) -> tuple[np.ndarray, np.ndarray]:
     return view.t[kept], view.rows[kept] % max(len(view.ids), 1)
 
 
+def _rate_of(result: "Result", part: str, skip: float) -> tuple[np.ndarray, np.ndarray]:
+    """(times, mean over trials of the rate in Hz), after `skip`."""
+    key = f"{part}.rate"
+    if key in result:
+        t, hertz = result.times(key), result.value(key)
+    else:
+        width = max(1, round(1.0 / result.dt)) * result.dt
+        t, hertz = population_rate(result[part].spikes, bin=width, skip=skip)
+    later = t > result.t_start + skip
+    return t[later], hertz.reshape(len(hertz), -1).mean(1)[later]
+
+
+def _spectra(axes: "Axes", result: "Result", parts: Sequence[str], colours: dict[str, str], skip: float) -> None:
+    shown = False
+    for part in parts:
+        t, hertz = _rate_of(result, part, skip)
+        if len(t) < _MIN_SAMPLES or not hertz.any():
+            continue
+        frequency, power = psd(hertz[1:-1], t[2] - t[1], segment=min(_SEGMENT, (t[-1] - t[0]) / 2))
+        axes.loglog(frequency[1:], power[1:], color=colours[part], linewidth=0.9, label=part)
+        shown = True
+    if not shown:
+        axes.text(0.5, 0.5, "too short or silent", ha="center", va="center", transform=axes.transAxes, color="0.4")
+        return
+    axes.margins(x=0)
+    axes.set_xlabel("frequency (Hz)")
+    axes.set_ylabel("power (Hz\u00b2/Hz)")
+    axes.set_title("Spectrum of the population rate")
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), borderaxespad=0.0, ncols=min(len(parts), 4))
+
+
 def _rates(axes: "Axes", result: "Result", parts: Sequence[str], colours: dict[str, str], skip: float) -> None:
     for part in parts:
-        key = f"{part}.rate"
-        if key in result:
-            t, hertz = result.times(key), result.value(key)
-        else:
-            width = max(1, round(1.0 / result.dt)) * result.dt
-            t, hertz = population_rate(result[part].spikes, bin=width, skip=skip)
-        mean = hertz.reshape(len(hertz), -1).mean(1)
-        later = t > result.t_start + skip
-        label = f"{part}, mean {mean[later].mean():.3g} Hz" if later.any() else part
-        axes.plot(t[later], mean[later], color=colours[part], linewidth=0.8, label=label)
+        t, mean = _rate_of(result, part, skip)
+        label = f"{part}, mean {mean.mean():.3g} Hz" if len(t) else part
+        axes.plot(t, mean, color=colours[part], linewidth=0.8, label=label)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("rate (Hz)")
     axes.set_title("Population rate" + (f" (mean of {result.batch} trials)" if result.batch is not None else ""))

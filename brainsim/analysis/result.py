@@ -7,6 +7,7 @@ Axes are (time, [batch], neurons); `r.t[k]` = (k + 1) dt after the start is the 
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,19 +201,41 @@ class Result:
         """
         return summarise(self, float(units.strip("skip", skip, "ms")))
 
-    def plot(self, path: str | os.PathLike[str] | None = None, skip: Any = 0.0) -> "Figure":
+    def plot(self, path: str | os.PathLike[str] | None = None, skip: Any = 0.0, *, spectrum: bool = False) -> "Figure":
         """Raster, population rates and traces, one above the other.
 
         Args:
             path: Image file to write (PNG, PDF, SVG), or None.
             skip: Time left out at the beginning (ms).
+            spectrum: Whether to add the power spectra of the population rates.
         """
         from .plot import plot_result
 
-        figure = plot_result(self, skip=float(units.strip("skip", skip, "ms")))
+        figure = plot_result(self, skip=float(units.strip("skip", skip, "ms")), spectrum=spectrum)
         if path is not None:
             figure.savefig(path)
         return figure
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        skip: Any = 0.0,
+        network: Any = None,
+        title: str = "Simulation report",
+    ) -> None:
+        """Write one self-contained page (HTML) with figures, statistics, the model's tables and how to repeat the run.
+
+        Args:
+            path: File to write.
+            skip: Time left out of figures and statistics at the beginning (ms).
+            network: The `Network` that ran, for figures of its connections and weights, or None.
+            title: Title of the page.
+        """
+        from .report import report
+
+        text = report(self, skip=float(units.strip("skip", skip, "ms")), network=network, title=title)
+        Path(path).write_text(text, encoding="utf-8")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Store everything in one HDF5 file (spikes as SONATA has them), atomically; `Result.load` reads it."""
@@ -237,6 +260,12 @@ class Result:
                 value = {name: column for name, column in value.events._asdict().items() if column is not None}
             found.setdefault(part, {})[variable] = value
         return found
+
+    def to_neo(self) -> Any:
+        """Everything recorded as a `neo.Block`: a segment a trial, a spike train a neuron; needs `brainsim[neo]`."""
+        from .to_neo import to_neo
+
+        return to_neo(self)
 
     def __repr__(self) -> str:
         trials = "" if self.batch is None else f", {self.batch} trials"

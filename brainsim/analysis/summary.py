@@ -55,8 +55,18 @@ class Table:
             row["population"]: {key: value for key, value in row.items() if key != "population"} for row in self.rows
         }
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Headings, with units."""
+        return tuple(_COLUMNS.values())
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The rows as text, "-" where a value is not known."""
+        return [[_cell(key, row[key]) for key in _COLUMNS] for row in self.rows]
+
     def __str__(self) -> str:
-        cells = [list(_COLUMNS.values())] + [[_cell(key, row[key]) for key in _COLUMNS] for row in self.rows]
+        cells = [list(self.columns), *self.cells]
         widths = [max(len(row[k]) for row in cells) for k in range(len(_COLUMNS))]
         lines = ["  ".join(_aligned(row, widths)).rstrip() for row in cells]
         return "\n".join([self.title, lines[0], "-" * max(map(len, lines)), *lines[1:]])

@@ -10,9 +10,7 @@ import logging
 import os
 import platform
 import resource
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +22,7 @@ import jax
 
 from .. import _allocator
 from ..operators import status
+from ..recording.provenance import commit
 
 SCHEMA = "brainsim-bench-1"
 _PACKAGES = ("brainsim", "jax", "jaxlib", "numpy", "equinox", "optax")
@@ -184,16 +183,3 @@ def peak_rss_mb() -> float:
     """Largest resident memory of this process so far (MB)."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def commit() -> dict[str, Any]:
-    """Git commit of the checkout that is running and whether it has changes; None for an installed wheel."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / ".git").exists() or shutil.which("git") is None:
-        return {"commit": None, "dirty": None}
-    git = ["git", "-C", str(folder)]
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)
-    if head.returncode:
-        return {"commit": None, "dirty": None}
-    return {"commit": head.stdout.strip(), "dirty": bool(status.stdout.strip())}

@@ -33,7 +33,7 @@ from .couple import couple
 from .learning import check_learning, modulators
 from .order import step_order
 from .population import Population
-from .reader import Reader, network_reader
+from .reader import Reader, carries_current, network_reader
 
 
 class Slot(NamedTuple):
@@ -270,8 +270,9 @@ class Network(eqx.Module):
             rate = [f"{name}.rate"] if emits.endswith(".spikes") else []
             paths += list(dict.fromkeys([emits, *rate, *states]))
         for path, connection in self.projections.items():
+            driven = ["current"] * carries_current(connection, self.populations[connection.post])
             learnt = connection.readable() if isinstance(connection, PlasticConnection) else ("weight",)
-            paths += [f"{path}.{name}" for name in (*connection.state_units(), *learnt)]
+            paths += [f"{path}.{name}" for name in (*connection.state_units(), *driven, *learnt)]
         return tuple(paths)
 
     def _emission(self, name: str) -> str:

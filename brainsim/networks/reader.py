@@ -1,9 +1,12 @@
 """Readers: what a path means after a step, for records and outputs.
 
 "E.spikes"  what E emitted    "E.v"  a state of E    "I->E.g"  a state of a projection    "I->E.weight"  its weight
+"I->E.current"  what a projection drives through each neuron of E (pA), positive inwards: I = i, or g (e_rev - v)
 """
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,7 +62,10 @@ def network_reader(populations: Mapping[str, Any], projections: Mapping[str, Any
         known = nearest(owner or path, [*populations, *projections])
         raise ValueError(f'record "{path}": no {(owner or path)!r}; expected OWNER.VARIABLE with OWNER one of {known}.')
     if owner in projections:
-        return _of_connection(projections[owner], path, owner, variable)
+        connection = projections[owner]
+        if variable == "current" and carries_current(connection, populations[connection.post]):
+            return Reader(path, owner, variable, "state", "pA", connection.n_post, _current(connection, owner))
+        return _of_connection(connection, path, owner, variable)
     population = populations[owner]
     model = population if isinstance(population, Source) else population.neuron
     units = {} if isinstance(model, Source) else model.state_units()
@@ -105,3 +111,22 @@ def _of_connection(connection: Any, path: str, owner: str, variable: str) -> Rea
         return Reader(path, owner, variable, "state", units[variable], connection.state_size(variable), read)
     kind = type(connection.synapse).__name__
     raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, *(learnt or ["weight"])])}.')
+
+
+def carries_current(connection: Connection, post: Any) -> bool:
+    """Whether a projection drives a current: not a jump, and with a voltage at its target where it is a conductance."""
+    unit = connection.synapse.weight_unit
+    return bool(connection.state_units()) and (unit == "pA" or (unit == "nS" and "v" in post.neuron.states))
+
+
+def _current(connection: Connection, owner: str) -> Callable[[State, dict[str, Array]], Array]:
+    def read(state: State, emitted: dict[str, Array]) -> Array:
+        del emitted
+        post = state.populations[connection.post]
+        drive = connection.drive(state.projections[owner], post.v if "v" in post else None)
+        parts = [part for part in (drive.current, drive.reversal, *(i for i, _ in drive.decaying)) if part is not None]
+        if drive.conductance is not None:
+            parts.append(-drive.conductance * post.v)
+        return functools.reduce(operator.add, parts)
+
+    return read

@@ -14,8 +14,8 @@ from .correlated_poisson import CorrelatedPoisson as CorrelatedPoisson
 from .cuba_li import CubaLI as CubaLI
 from .cuba_lif import CubaLIF as CubaLIF
 from .escape_lif import EscapeLIF as EscapeLIF
-from .exponential import AdEx as AdEx
 from .exponential import EIF as EIF
+from .exponential import AdEx as AdEx
 from .gif import GIF as GIF
 from .glif import GLIF as GLIF
 from .hodgkin_huxley import HodgkinHuxley as HodgkinHuxley

@@ -61,7 +61,7 @@ class BRF(Neuron):
 
     def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
         """One step of `dt` ms: the new state and the spikes 0. or 1., `([batch], n)`."""
-        if drive.conductance is not None or drive.decaying:
+        if drive.conductance is not None or drive.decaying or drive.ramping:
             raise ValueError("`conductance`: BRF takes jumps and held currents only.")
         seconds, x = 1e-3 * dt, self.i_bias
         for part in (drive.jump, drive.current):

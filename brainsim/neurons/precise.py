@@ -96,4 +96,7 @@ def _jumped(flow: State, drive: Drive, awake: Array | None) -> State:
 
 def _begun(drive: Drive, time: Array) -> Drive:
     """What is left of a drive `time` ms after the start of the step."""
-    return drive._replace(decaying=tuple((start * jnp.exp(-time / tau), tau) for start, tau in drive.decaying))
+    left = lambda start, tau: start * jnp.exp(-time / tau)
+    ramps = tuple((left(slope, tau), tau) for slope, tau in drive.ramping)
+    decays = tuple((left(start, tau), tau) for start, tau in drive.decaying)
+    return drive._replace(decaying=(*decays, *((time * slope, tau) for slope, tau in ramps)), ramping=ramps)

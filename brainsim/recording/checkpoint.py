@@ -10,14 +10,13 @@ mean running what a file says): then `like=`, a model of the same structure, is 
 import hashlib
 import json
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from .._checks import within
+from .provenance import versions
 from .structure import decode, encode
 
 FORMAT = 1
@@ -120,7 +119,7 @@ class Checkpoint:
         if latest is not None and step <= latest:
             raise ValueError(f"`step`: expected a step after {latest}, the newest in {self.folder}, got {step}.")
         structure, arrays = encode(tree, "saved")
-        head = {"format": FORMAT, "versions": _versions(), "structure": structure, "arrays": _kinds(arrays)}
+        head = {"format": FORMAT, "versions": versions(), "structure": structure, "arrays": _kinds(arrays)}
         head["sha256"] = _digest(head, arrays)
         stored = {str(k): array for k, array in enumerate(arrays) if array.size} | {"format": np.asarray(FORMAT)}
         items = ocp.args.Composite(arrays=ocp.args.PyTreeSave(stored), structure=ocp.args.JsonSave(head))
@@ -197,11 +196,3 @@ def _digest(head: dict[str, Any], arrays: list[np.ndarray]) -> str:
     for array in arrays:
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    try:
-        own = metadata.version("brainsim")
-    except metadata.PackageNotFoundError:
-        own = "not installed"
-    return {"brainsim": own, "jax": jax.__version__}

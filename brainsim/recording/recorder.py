@@ -2,20 +2,22 @@
 
     dense (steps, [batch], n) -> events (step, [trial], id, [value]), in the order of time
 
-Nothing is ever truncated. With `to=` the columns go to a file while the run goes on (see `spike_file`).
+Nothing is ever truncated. With `to=` the columns go to the disk while the run goes on (see `journal`).
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 
+from .journal import Committed, Journal
 from .memory import in_words
 from .records import RateRecord, Record, Recording, SpikeRecord, TraceRecord, bin_edges, sample_steps
 from .spec import Rate, Spec, Spikes, Trace
-from .spike_file import Writer
+
+_ROWS = 1 << 20
 
 
 class Column(Protocol):
@@ -26,6 +28,10 @@ class Column(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    def result(self) -> Any:
+        """All of it."""
+        ...
 
 
 class Growing:
@@ -83,7 +89,7 @@ class _Budget:
 
 
 class Recorder:
-    """What simulation hands its chunks to; a context manager that removes an unfinished file.
+    """What simulation hands its chunks to; a context manager that leaves nothing unfinished but what was committed.
 
     Args:
         specs: What is recorded, with paths that exist.
@@ -93,9 +99,12 @@ class Recorder:
         batch: Number of trials, or None.
         memory_limit: Bytes that the records may take in memory, or None.
         to: File that the records go to instead of memory.
+        identity: With `to`: digests of what the run is made of, by name; it is only continued as what it was begun as.
+        resume: With `to`: "auto" goes on with an unfinished run, True insists on one, False begins anew.
 
     Raises:
-        ValueError: `every` or `bin` is not a multiple of `dt`, or an id does not exist.
+        ValueError: `every` or `bin` is not a multiple of `dt`, an id does not exist, or the unfinished run of `to` is
+            of something else.
     """
 
     def __init__(
@@ -108,6 +117,8 @@ class Recorder:
         batch: int | None = None,
         memory_limit: float | None = None,
         to: str | os.PathLike[str] | None = None,
+        identity: Mapping[str, str] = MappingProxyType({}),
+        resume: str | bool = "auto",
     ):
         self.specs = {spec.key: spec for spec in specs}
         self._dt, self._start, self._steps = float(dt), int(start), 0
@@ -117,10 +128,18 @@ class Recorder:
             spec.select(sizes[spec.path])
             spec.steps(dt)
         kinds = {Spikes: _Events, Trace: _Samples, Rate: _Bins}
-        self._file = None if to is None else Writer(to, dt)
-        self._collectors: dict[str, _Events | _Samples | _Bins] = {
-            key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
-        }
+        self._journal = None if to is None else Journal(to, dt, identity, resume)
+        try:
+            self._collectors: dict[str, _Events | _Samples | _Bins] = {
+                key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
+            }
+        except ValueError:
+            self.__exit__(None, None, None)
+            raise
+        if self.committed is not None:
+            self._steps = self.committed.steps
+            for key, standing in self.committed.standing.items():
+                self._collectors[key].go_on(standing)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -128,8 +147,24 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.abort()
+        if self._journal is not None:
+            self._journal.abort()
+
+    @property
+    def committed(self) -> Committed | None:
+        """Where an unfinished run of this file goes on; None where there is none."""
+        return None if self._journal is None else self._journal.committed
+
+    def commit(self, state: Any) -> None:
+        """With `to=`: make what was recorded so far safe; once this returns, a killed process loses nothing before it.
+
+        Args:
+            state: State of the model after the last step taken.
+        """
+        if self._journal is not None:
+            standing = {key: collector.standing for key, collector in self._collectors.items()}
+            standing = {key: value for key, value in standing.items() if value is not None}
+            self._journal.commit(self._start, self._steps, state, standing)
 
     def append(self, chunk: Mapping[str, np.ndarray], k0: int, steps: int) -> None:
         """Take what a chunk recorded.
@@ -168,13 +203,17 @@ class Recorder:
         recording = Recording(
             records, self._dt, self._start, self._steps, self._batch, dict(units or {}), state, dict(meta or {})
         )
-        return recording if self._file is None else self._file.finish(recording)
+        return recording if self._journal is None else self._journal.finish(recording)
 
     def column(self, key: str, field: str, dtype: np.dtype | type, tail: tuple[int, ...] = ()) -> Column:
-        """A new column of the record `key`, in memory or in the file."""
-        if self._file is not None:
-            return self._file.column(key, field, np.dtype(dtype), tail)
+        """A column of the record `key`, in memory or on the disk: new, or as it was committed."""
+        if self._journal is not None:
+            return self._journal.column(key, field, np.dtype(dtype), tail)
         return Growing(key, np.dtype(dtype), tail, self._budget)
+
+    def has(self, key: str, field: str) -> bool:
+        """Whether the committed beginning of the run has this column."""
+        return self._journal is not None and self._journal.has(key, field)
 
     @property
     def lead(self) -> tuple[int, ...]:
@@ -197,11 +236,19 @@ def _shaped(key: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
         raise ValueError(f'`chunk["{key}"]`: expected shape {expected}, got {array.shape}.')
 
 
-def _result(column: Column) -> Any:
-    return column.result() if isinstance(column, Growing) else column
+class _Collector:
+    """One record on its way; what it holds beside its columns is its `standing`."""
+
+    @property
+    def standing(self) -> Any:
+        """What `go_on` needs, or None."""
+        return None
+
+    def go_on(self, standing: Any) -> None:
+        """Take up the standing of a committed beginning."""
 
 
-class _Events:
+class _Events(_Collector):
     """Events of one population."""
 
     def __init__(self, recorder: Recorder, spec: Spikes, size: int):
@@ -210,7 +257,7 @@ class _Events:
         make, lead = recorder.column, recorder.lead
         self._step, self._id = make(self._key, "step", np.int64), make(self._key, "id", np.int32)
         self._trial = make(self._key, "trial", np.int32) if lead else None
-        self._value: Column | None = None
+        self._value = make(self._key, "value", np.float32) if recorder.has(self._key, "value") else None
 
     def append(self, dense: np.ndarray, k0: int, steps: int) -> None:
         lead, chosen = self._recorder.lead, len(self._ids)
@@ -233,42 +280,49 @@ class _Events:
             if (values == 1).all():
                 return
             self._value = self._recorder.column(self._key, "value", values.dtype)
-            self._value.append(np.ones(before, values.dtype))
+            for begin in range(0, before, _ROWS):
+                self._value.append(np.ones(min(_ROWS, before - begin), values.dtype))
         self._value.append(values)
 
     def finish(self) -> Record:
-        trial = None if self._trial is None else _result(self._trial)
-        value = None if self._value is None else _result(self._value)
-        return SpikeRecord(_result(self._step), _result(self._id), trial, value, self._ids, self._size)
+        trial = None if self._trial is None else self._trial.result()
+        value = None if self._value is None else self._value.result()
+        return SpikeRecord(self._step.result(), self._id.result(), trial, value, self._ids, self._size)
 
 
-class _Samples:
+class _Samples(_Collector):
     """Samples of one variable."""
 
     def __init__(self, recorder: Recorder, spec: Trace, size: int):
         self._recorder, self._key, self._every = recorder, spec.key, spec.steps(recorder.dt)
         self._ids = None if spec.reduce else spec.select(size)
-        self._values: Column | None = None
+        self._values = self._column(np.float32) if recorder.has(self._key, "values") else None
+
+    @property
+    def _tail(self) -> tuple[int, ...]:
+        return (*self._recorder.lead, *(() if self._ids is None else (len(self._ids),)))
+
+    def _column(self, dtype: np.dtype | type) -> Column:
+        return self._recorder.column(self._key, "values", dtype, self._tail)
 
     def append(self, values: np.ndarray, k0: int, steps: int) -> None:
         kept = sample_steps(k0, steps, self._every)
-        tail = (*self._recorder.lead, *(() if self._ids is None else (len(self._ids),)))
+        tail = self._tail
         values = values.reshape(len(values), *tail) if values.size == len(values) * int(np.prod(tail)) else values
         if len(values) == steps and steps != len(kept):
             values = values[kept - k0]
         _shaped(self._key, values, (len(kept), *tail))
         if self._values is None:
-            self._values = self._recorder.column(self._key, "values", values.dtype, tail)
+            self._values = self._column(values.dtype)
         self._values.append(values)
 
     def finish(self) -> Record:
         if self._values is None:
-            tail = (*self._recorder.lead, *(() if self._ids is None else (len(self._ids),)))
-            self._values = self._recorder.column(self._key, "values", np.float32, tail)
-        return TraceRecord(_result(self._values), self._every, self._ids)
+            self._values = self._column(np.float32)
+        return TraceRecord(self._values.result(), self._every, self._ids)
 
 
-class _Bins:
+class _Bins(_Collector):
     """Spikes of one population in bins; a bin that a chunk cuts stays open."""
 
     def __init__(self, recorder: Recorder, spec: Rate, size: int):
@@ -276,6 +330,15 @@ class _Bins:
         self._bin = spec.steps(recorder.dt)
         self._counts = recorder.column(self._key, "counts", np.float64, recorder.lead)
         self._open = np.zeros(recorder.lead)
+
+    @property
+    def standing(self) -> np.ndarray:
+        """Spikes in the bin that is still open."""
+        return self._open
+
+    def go_on(self, standing: np.ndarray) -> None:
+        """Take up the open bin of the committed beginning."""
+        self._open = standing
 
     def append(self, sums: np.ndarray, k0: int, steps: int) -> None:
         _shaped(self._key, sums, (steps, *self._recorder.lead))
@@ -292,4 +355,4 @@ class _Bins:
         start, steps = self._recorder.span
         if len(self._counts) < len(bin_edges(start, steps, self._bin)) - 1:
             self._counts.append(self._open[None])
-        return RateRecord(_result(self._counts), self._bin, self._size)
+        return RateRecord(np.asarray(self._counts.result()), self._bin, self._size)

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stored:
-    """A trace that stays in its file until somebody looks: `np.asarray(stored)` reads all of it.
+    """A column that stays in its file until somebody looks: `np.asarray(stored)` reads all of it.
 
     Attributes:
         shape: Its shape.
@@ -37,7 +37,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class SpikeRecord:
-    """Events of one population, sorted by step, then trial, then neuron.
+    """Events of one population, sorted by step, then trial, then neuron; in memory or `Stored`.
 
     Attributes:
         step: Step of each event, int64 (events,).
@@ -48,10 +48,10 @@ class SpikeRecord:
         size: Neurons of the population.
     """
 
-    step: np.ndarray
-    id: np.ndarray
-    trial: np.ndarray | None
-    value: np.ndarray | None
+    step: Any
+    id: Any
+    trial: Any
+    value: Any
     ids: np.ndarray
     size: int
 

@@ -1,6 +1,6 @@
 """One HDF5 file a run: spikes as SONATA has them, traces, rates, final state and meta; written whole or not at all.
 
-    /spikes/<population>/timestamps (ms), node_ids      SONATA; (k + 1) dt for a spike of step k
+    /spikes/<population>/timestamps (ms), node_ids      SONATA; (k + 1) dt for a spike of step k, sorted by time
     /traces/<key>/values, /rates/<key>/counts, /arrays/<number>, /brainsim/header (JSON)
 
 The first 512 bytes (an HDF5 user block, which other readers skip) hold the format's version, the file's length and the
@@ -45,19 +45,14 @@ _SLAB = 1 << 24
 
 
 class FileColumn:
-    """A column of a record inside an open file, growing at its first axis."""
+    """A column of a record inside an open file, filled from its first row on."""
 
     def __init__(self, dataset: h5py.Dataset, dtype: np.dtype, outward: Callable[[np.ndarray], np.ndarray]):
         self.dataset, self.dtype, self._outward, self._length = dataset, dtype, outward, 0
 
-    def __len__(self) -> int:
-        return self._length
-
     def append(self, rows: np.ndarray) -> None:
-        """Add rows at the end."""
+        """Write the next rows."""
         end = self._length + len(rows)
-        if end > len(self.dataset):
-            self.dataset.resize(end, axis=0)
         if rows.size:
             self.dataset[self._length : end] = self._outward(np.ascontiguousarray(rows, self.dtype))
         self._length = end
@@ -67,63 +62,33 @@ class FileColumn:
         return {"dataset": self.dataset.name, "dtype": self.dtype.name, "shape": list(self.dataset.shape)}
 
 
-class Writer:
-    """A file being written beside its final place, which `finish` moves it to.
+class _Writer:
+    """A file being written beside its final place, which `finish` moves it to."""
 
-    Args:
-        path: Final place; what is there stays whole until `finish`.
-        dt: Step (ms).
-    """
+    def __init__(self, path: Path, dt: float):
+        self._path, self._dt = path, dt
+        check_place(path)
+        _sweep(path)
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+        self._file = h5py.File(self._temporary, "w", userblock_size=_BLOCK)
+        self._file.attrs["magic"], self._file.attrs["version"] = np.uint32(0x0A7A), np.asarray([0, 1], np.uint32)
 
-    def __init__(self, path: str | os.PathLike[str], dt: float):
-        self._path, self._dt = Path(path), dt
-        if not self._path.parent.is_dir():
-            raise ValueError(f"`path`: folder {self._path.parent} does not exist.")
-        if self._path.is_dir():
-            raise ValueError(f"`path`: {self._path} is a folder, expected a file.")
-        _sweep(self._path)
-        self._temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-        file = h5py.File(self._temporary, "w", userblock_size=_BLOCK)
-        file.attrs["magic"], file.attrs["version"] = np.uint32(0x0A7A), np.asarray([0, 1], np.uint32)
-        self._file: h5py.File | None = file
-
-    def column(
-        self, key: str, field: str, dtype: np.dtype, tail: tuple[int, ...] = (), length: int | None = None
-    ) -> FileColumn:
-        """A new column of the record `key`; `length` rows where the number is known, else growing."""
+    def column(self, key: str, field: str, dtype: np.dtype, shape: tuple[int, ...]) -> FileColumn:
+        """A new column of the record `key`."""
         part = key.rpartition(".")[0] if _GROUPS[field] == "spikes" else key
-        name = f"{_GROUPS[field]}/{part.replace('/', '%2F')}/{_SONATA.get(field, field)}"
+        group = f"{_GROUPS[field]}/{part.replace('/', '%2F')}"
         stored = np.dtype({"step": "f8", "id": "u8"}.get(field, _storable(dtype)))
-        row = max(1, stored.itemsize * int(np.prod(tail, dtype=np.int64)))
-        growing = {} if length is not None else {"maxshape": (None, *tail), "chunks": (max(1, (1 << 18) // row), *tail)}
-        if 0 in tail:
-            growing.pop("chunks", None)
-        dataset = self._open.create_dataset(name, (length or 0, *tail), stored, **growing)
+        dataset = self._file.create_dataset(f"{group}/{_SONATA.get(field, field)}", shape, stored)
         if field == "step":
             sorting = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="i1")
-            self._open[f"spikes/{part.replace('/', '%2F')}"].attrs.create("sorting", 2, dtype=sorting)
+            self._file[group].attrs.create("sorting", 2, dtype=sorting)
             dataset.attrs["units"] = "ms"
             return FileColumn(dataset, dtype, lambda step: (step + 1) * self._dt)
         return FileColumn(dataset, dtype, lambda rows: rows.view(stored) if field in ("values", "counts") else rows)
 
-    @property
-    def _open(self) -> h5py.File:
-        if self._file is None:
-            raise ValueError(f"{self._path}: already written.")
-        return self._file
-
-    def finish(self, recording: Recording) -> Recording:
-        """Write the header and move the file to its place; the columns of `recording` are this writer's.
-
-        Returns:
-            The same recording, its spikes read back and its traces left in the file until they are looked at.
-
-        Raises:
-            TypeError: The state or the meta data hold something that is not a number, text, array or container.
-        """
-        file = self._open
-        if recording.dt != self._dt:
-            raise ValueError(f"`recording` has dt = {recording.dt:g} ms, the file was begun with {self._dt:g} ms.")
+    def finish(self, recording: Recording) -> None:
+        """Write the header and move the file to its place; the columns of `recording` are this writer's."""
+        file = self._file
         header = {key: getattr(recording, key) for key in ("dt", "start", "steps", "batch")}
         header["records"] = {key: _record_header(record) for key, record in recording.records.items()}
         rest = {
@@ -138,37 +103,45 @@ class Writer:
         header["arrays"] = [{"dtype": array.dtype.name, "shape": list(array.shape)} for array in arrays]
         file["brainsim/header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
         file.close()
-        self._file = None
         _sign(self._temporary)
         os.replace(self._temporary, self._path)
         _sync_folder(self._path.parent)
-        found = _interpret(self._path)
-        return dataclasses.replace(found, state=recording.state, meta=recording.meta)
 
     def abort(self) -> None:
         """Remove what is unfinished; nothing where `finish` has been reached."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._file.close()
         self._temporary.unlink(missing_ok=True)
 
 
-def write(path: str | os.PathLike[str], recording: Recording) -> None:
+def check_place(path: Path) -> None:
+    """Raise where no file can be written to `path`."""
+    if not path.parent.is_dir():
+        raise ValueError(f"`path`: folder {path.parent} does not exist.")
+    if path.is_dir():
+        raise ValueError(f"`path`: {path} is a folder, expected a file.")
+
+
+def write(path: str | os.PathLike[str], recording: Recording) -> Recording:
     """Store a recording, atomically: `path` has the whole new file or what it had before.
+
+    Returns:
+        The same recording, its spikes and traces left in the file until they are looked at.
 
     Raises:
         TypeError: The recording was made under a trace (jit, grad, vmap), or holds something that cannot be stored.
     """
-    writer = Writer(path, recording.dt)
+    path = Path(path)
+    writer = _Writer(path, recording.dt)
     try:
         records = {key: _copied(writer, key, record) for key, record in recording.records.items()}
         writer.finish(dataclasses.replace(recording, records=records))
     finally:
         writer.abort()
+    return dataclasses.replace(_interpret(path), state=recording.state, meta=recording.meta)
 
 
 def read(path: str | os.PathLike[str]) -> Recording:
-    """The recording in a file; traces stay there until they are looked at.
+    """The recording in a file; spikes and traces stay there until they are looked at.
 
     Raises:
         FileNotFoundError: No such file.
@@ -181,7 +154,7 @@ def read(path: str | os.PathLike[str]) -> Recording:
     return _interpret(path)
 
 
-def _copied(writer: Writer, key: str, record: Record) -> Record:
+def _copied(writer: _Writer, key: str, record: Record) -> Record:
     if not isinstance(record, tuple(_KINDS.values())):
         raise TypeError(f'"{key}" was recorded under jit, grad or vmap: there are no events to store.')
     columns = {}
@@ -189,12 +162,16 @@ def _copied(writer: Writer, key: str, record: Record) -> Record:
         source = getattr(record, field)
         if source is None or isinstance(source, int):
             continue
-        column = columns[field] = writer.column(key, field, source.dtype, source.shape[1:], source.shape[0])
-        rows = max(1, _SLAB // max(1, source.nbytes // max(1, source.shape[0])))
-        for begin in range(0, source.shape[0], rows):
-            part = slice(begin, begin + rows)
-            column.append(source.read(part) if isinstance(source, Stored) else np.asarray(source)[part])
+        column = columns[field] = writer.column(key, field, source.dtype, source.shape)
+        for rows in _slabs(source.shape, source.dtype.itemsize):
+            column.append(source.read(rows) if isinstance(source, Stored) else np.asarray(source)[rows])
     return dataclasses.replace(record, **columns)
+
+
+def _slabs(shape: tuple[int, ...], itemsize: int) -> Iterator[slice]:
+    """The first axis in slices of about `_SLAB` bytes."""
+    rows = max(1, _SLAB // max(1, itemsize * int(np.prod(shape[1:], dtype=np.int64))))
+    return (slice(begin, begin + rows) for begin in range(0, shape[0], rows))
 
 
 def _record_header(record: Record) -> dict[str, Any]:
@@ -232,11 +209,14 @@ def _interpret_record(file: h5py.File, fields: dict, ids: Any, header: dict) -> 
         raise ValueError("the neurons of a record are not a list of numbers")
     columns: dict[str, Any] = {}
     for name, at in fields["columns"].items():
-        if name == "values":
+        if name == "counts":
+            columns[name] = _read(file, at["dataset"], at["dtype"], at["shape"])
+        elif name == "values":
             columns[name] = _stored(file, at)
-            continue
-        stored: str = {"step": "float64", "id": "uint64"}.get(name) or at["dtype"]
-        columns[name] = _read(file, at["dataset"], stored, at["shape"])
+        else:
+            columns[name] = _stored(
+                file, at, {"step": "float64", "id": "uint64"}.get(name), _inward(name, header["dt"])
+            )
     if fields["kind"] == "spikes":
         return _spikes(columns, ids, fields["size"], header)
     if fields["kind"] == "rate":
@@ -244,22 +224,44 @@ def _interpret_record(file: h5py.File, fields: dict, ids: Any, header: dict) -> 
     return TraceRecord(columns["values"], fields["every"], ids)
 
 
-def _spikes(columns: dict[str, np.ndarray], ids: Any, size: int, header: dict) -> SpikeRecord:
+def _inward(name: str, dt: float) -> Callable[[np.ndarray], np.ndarray]:
+    """From what SONATA stores to what a record has."""
+
+    def step(times: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return (np.rint(times / dt) - 1).astype(np.int64)
+
+    def neuron(ids: np.ndarray) -> np.ndarray:
+        if ids.size and ids.max() > np.iinfo(np.int32).max:
+            raise ValueError(f"its spikes have an id {ids.max()}")
+        return ids.astype(np.int32)
+
+    return {"step": step, "id": neuron}.get(name, lambda rows: rows)
+
+
+def _spikes(columns: dict[str, Stored], ids: Any, size: int, header: dict) -> SpikeRecord:
+    """A record of spikes whose every event has been looked at, slab by slab."""
     begin, end = header["start"], header["start"] + header["steps"]
-    with np.errstate(all="ignore"):
-        columns["step"] = np.rint(columns["step"] / header["dt"]) - 1
-    limits = {"step": (begin, end), "id": (0, size), "trial": (0, header["batch"] or 0)}
-    for name, (low, high) in limits.items():
-        column = columns.get(name)
-        if column is not None and column.size and not (column.min() >= low and column.max() < high):
-            raise ValueError(f"its spikes have a {name} that is not in [{low}, {high})")
-    step, neuron = columns["step"].astype(np.int64), columns["id"].astype(np.int32)
-    trial = columns["trial"] if header["batch"] is not None else None
-    if len({column.shape for column in columns.values()}) != 1 or columns["step"].ndim != 1:
+    if (header["batch"] is None) == ("trial" in columns):
+        raise ValueError("its batch and the trials of its spikes do not fit")
+    if len({column.shape for column in columns.values()}) != 1 or len(columns["step"].shape) != 1:
         raise ValueError("its columns of spikes differ in length")
-    if not np.isin(columns["id"], ids).all() or (ids.size and (ids.min() < 0 or ids.max() >= size)):
-        raise ValueError("its spikes are not of the neurons that were recorded")
-    return SpikeRecord(step, neuron, trial, columns.get("value"), ids, size)
+    if ids.size and (ids.min() < 0 or ids.max() >= size):
+        raise ValueError("the neurons of a record are not in its population")
+    limits = {"step": (begin, end), "id": (0, size), "trial": (0, header["batch"] or 0)}
+    last = begin
+    for rows in _slabs(columns["step"].shape, columns["step"].dtype.itemsize):
+        slab = {name: column.read(rows) for name, column in columns.items() if name in limits}
+        for name, values in slab.items():
+            low, high = limits[name]
+            if not (values.min() >= low and values.max() < high):
+                raise ValueError(f"its spikes have a {name} that is not in [{low}, {high})")
+        if not np.isin(slab["id"], ids).all():
+            raise ValueError("its spikes are not of the neurons that were recorded")
+        if slab["step"][0] < last or (np.diff(slab["step"]) < 0).any():
+            raise ValueError("its spikes are not in the order of time")
+        last = slab["step"][-1]
+    return SpikeRecord(columns["step"], columns["id"], columns.get("trial"), columns.get("value"), ids, size)
 
 
 def _read(file: h5py.File, name: str, dtype: str, shape: list[int] | None) -> np.ndarray:
@@ -279,14 +281,20 @@ def _checked(file: h5py.File, name: str, dtype: str, shape: list[int] | None) ->
     return dataset
 
 
-def _stored(file: h5py.File, at: dict) -> Stored:
-    """A trace that keeps its file open, so that moving or replacing the file does not matter."""
-    dataset, dtype, path = _checked(file, at["dataset"], at["dtype"], at["shape"]), np.dtype(at["dtype"]), file.filename
+def _stored(
+    file: h5py.File,
+    at: dict,
+    raw: str | None = None,
+    inward: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
+) -> Stored:
+    """A column that keeps its file open, so that moving or replacing the file does not matter."""
+    dataset = _checked(file, at["dataset"], raw or at["dtype"], at["shape"])
+    dtype, path = np.dtype(at["dtype"]), file.filename
 
     def part(rows: slice) -> np.ndarray:
         with _faults_named(Path(path)):
-            raw = dataset[rows]
-        return raw if raw.dtype == dtype else raw.view(dtype)
+            found = inward(dataset[rows])
+        return found if found.dtype == dtype else found.view(dtype)
 
     return Stored(tuple(dataset.shape), dtype, part)
 

@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from importlib import metadata
 from typing import Any
 
 import equinox as eqx
@@ -16,10 +15,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from .. import _checks, units
 from .._types import Array, State
 from ..analysis import Result
-from ..networks import Network, Population
+from ..networks import Network
 from ..recording import Rate, Recorder, Spec, Spikes, available_bytes, estimate_bytes, refuse
 from .advance import Advanced, advance
 from .blame import not_finite
+from .identity import identity_of, meta_of
 from .inputs import Inputs, check_finite, known_step, prepare
 from .records import Plan, make_plan, reader_of
 from .run import starting_state
@@ -28,6 +28,7 @@ from .traced import traced_result
 _CHUNK_BYTES = 64 * 2**20
 _CHUNK_STEPS = 2000
 _MEMORY_SHARE = 0.5
+_COMMIT_SECONDS = 10.0
 
 
 def simulate(
@@ -40,6 +41,7 @@ def simulate(
     batch: int | None = None,
     record: Any = None,
     to: str | os.PathLike[str] | None = None,
+    resume: str | bool = "auto",
     chunk: str | int = "auto",
     progress: bool = True,
     memory_limit: str | float = "auto",
@@ -56,7 +58,9 @@ def simulate(
         batch: Number of independent trials.
         record: Paths (`"E.spikes"`, `"E.v[:3]"`, `"I->E.g"`) or `Spikes`, `Trace`, `Rate`. Default: rates of all
             populations and the spikes of up to 1000 neurons of each. `[]` records nothing.
-        to: File that spikes and traces are written to while the run goes on, instead of being kept in memory.
+        to: File that spikes and traces go to instead of memory; until it is whole, they are in the folder `<to>.part`.
+        resume: With `to`: "auto" goes on with the same run where it was interrupted, to the same bits, True insists on
+            one, False begins anew; nothing is lost but the last 10 s.
         chunk: Steps between two visits of the host, or "auto".
         progress: Whether long runs show a progress bar (on stderr).
         memory_limit: Bytes that the records may take; "auto" is half of what the machine has free.
@@ -64,6 +68,7 @@ def simulate(
     Raises:
         ValueError: Arguments that do not fit the network.
         MemoryError: The records would not fit; the message says which one and how large.
+        FileNotFoundError: `resume=True` although there is no interrupted run.
         FloatingPointError: A state stopped being finite; the message names population, variable, step and neuron.
     """
     if not isinstance(model, Network):
@@ -86,7 +91,7 @@ def simulate(
     start = known_step(state)
     assert start is not None
     check_finite(prepared, model.dt)
-    return _drive(model, state, prepared, plan, steps, start, to, chunk, progress, memory_limit)
+    return _drive(model, state, prepared, plan, steps, start, to, resume, chunk, progress, memory_limit)
 
 
 def _defaults(network: Network) -> list[Spec]:
@@ -100,8 +105,8 @@ def _defaults(network: Network) -> list[Spec]:
 
 
 def _drive(
-    network: Network, state: State, inputs: Inputs, plan: Plan, steps: int, start: int, to: Any, chunk: str | int,
-    progress: bool, memory_limit: str | float,
+    network: Network, state: State, inputs: Inputs, plan: Plan, steps: int, start: int, to: Any, resume: str | bool,
+    chunk: str | int, progress: bool, memory_limit: str | float,
 ) -> Result:  # fmt: skip
     specs = (*plan.every_step, *plan.sampled)
     sizes = {spec.path: reader_of(network, spec).size for spec in specs}
@@ -110,26 +115,32 @@ def _drive(
     if to is None:
         refuse(estimate_bytes(specs, steps, sizes, dt=network.dt, batch=batch, start=start, dtype=network.dtype), limit)
     length = _chunk_steps(chunk, network, plan, steps, batch)
+    identity = {} if to is None else identity_of(network, state, inputs, specs, steps)
     began = time.perf_counter()
     with (
         Recorder(
-            specs, dt=network.dt, sizes=sizes, start=start, batch=batch, memory_limit=None if to else limit, to=to
+            specs, dt=network.dt, sizes=sizes, start=start, batch=batch, memory_limit=None if to else limit, to=to,
+            identity=identity, resume=resume,
         ) as recorder,
         _bar(progress) as bar,
-    ):
-        task = bar.add_task("simulate", total=steps * network.dt)
-        for done in range(0, steps, length):
+    ):  # fmt: skip
+        before, state = (recorder.committed.steps, recorder.committed.state) if recorder.committed else (0, state)
+        task, safe = bar.add_task("simulate", total=steps * network.dt), began
+        for done in range(before, steps, length):
             count = min(length, steps - done)
             part = inputs.between(done, done + count)
             result = _chunk(network, state, part, plan, count, (start + done) % plan.period)
             _guard(network, state, part, result, network.dt)
             recorder.append({name: np.asarray(values) for name, values in result.records.items()}, start + done, count)
             state = result.state
+            if time.perf_counter() - safe > _COMMIT_SECONDS:
+                recorder.commit(state)
+                safe = time.perf_counter()
             bar.update(task, completed=(done + count) * network.dt)
         recording = recorder.finish(
             state=state,
             units={spec.key: reader_of(network, spec).unit for spec in specs},
-            meta=_meta(network, time.perf_counter() - began),
+            meta=meta_of(network, steps * network.dt, time.perf_counter() - began),
         )
     return Result(recording)
 
@@ -170,31 +181,3 @@ def _bar(progress: bool) -> Progress:
         transient=True,
         disable=not progress,
     )
-
-
-def _meta(network: Network, wall: float) -> dict[str, Any]:
-    parameters = {}
-    for path, info in network.parameters().items():
-        value = info.where(network)
-        if value is not None:
-            array = np.asarray(value)
-            summary = {"shape": list(array.shape), "mean": float(array.mean()) if array.size else 0.0}
-            parameters[path] = {"unit": info.unit, **({"value": float(array)} if array.ndim == 0 else summary)}
-    return {
-        "dt": network.dt,
-        "seed": network.seed,
-        "populations": {
-            name: {
-                "size": population.size,
-                "model": type(population.neuron if isinstance(population, Population) else population).__name__,
-            }
-            for name, population in network.populations.items()
-        },
-        "projections": {
-            path: {"synapses": connection.n_synapses, "synapse": type(connection.synapse).__name__}
-            for path, connection in network.projections.items()
-        },
-        "parameters": parameters,
-        "versions": {name: metadata.version(name) for name in ("jax", "jaxlib", "numpy", "equinox")},
-        "wall_s": wall,
-    }

@@ -76,7 +76,7 @@ class Connection(eqx.Module):
     sign: int | None = eqx.field(static=True)
     max_delay: float = eqx.field(static=True)
     trains_delay: bool = eqx.field(static=True)
-    regenerated: Regenerated | None = None
+    regenerated: Regenerated | None
 
     @property
     def n_synapses(self) -> int:

@@ -170,6 +170,7 @@ class Projection:
             paired=not dense and timing["max_steps"] <= 1 and _pairs(csr),
             sign=self.sign,
             trains_delay="delay" in self.trainable,
+            regenerated=None,
             **timing,
         )
 

@@ -43,6 +43,15 @@ def test_panels_titles_units_and_legends():
     assert len(v.lines) == 5
 
 
+def test_a_spectrum_has_an_axis_of_its_own():
+    figure = result(steps=2000).plot(spectrum=True)
+    *panels, spectrum = figure.axes
+    assert (spectrum.get_xscale(), spectrum.get_xlabel()) == ("log", "frequency (Hz)")
+    assert "Hz" in spectrum.get_ylabel() and panels[-1].get_xlabel() == "time (ms)" and len(spectrum.lines) == 2
+    short = result(steps=30).plot(spectrum=True).axes[-1]
+    assert short.texts[0].get_text() == "too short or silent"
+
+
 def test_every_spike_is_a_dot_at_its_time_and_row():
     r = result()
     dots = r.plot(skip=50).axes[0].collections

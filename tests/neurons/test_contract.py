@@ -29,12 +29,12 @@ from brainsim.neurons import (
     CubaLI,
     CubaLIF,
     EFAdLIF,
-    LeakyAstrocyte,
     EscapeLIF,
     HodgkinHuxley,
+    Integrator,
     Izhikevich,
     Izhikevich2007,
-    Integrator,
+    LeakyAstrocyte,
     Neuron,
     PinskyRinzel,
     RateUnit,
@@ -123,7 +123,11 @@ NEURONS |= {
 DRAWN = ("EscapeLIF", "GIF")
 GATED = ("HodgkinHuxley", "TraubHH", "PinskyRinzel")
 SPIKING = [name for name, neuron in NEURONS.items() if neuron.emits == "spikes" and "Ultra" not in name]
-QUIET = [name for name in NEURONS if "Ultra" not in name and name not in ("Noisy", "LeakyAstrocyte", "BRF", "TraubHH", *DRAWN)]
+QUIET = [
+    name
+    for name in NEURONS
+    if "Ultra" not in name and name not in ("Noisy", "LeakyAstrocyte", "BRF", "TraubHH", *DRAWN)
+]
 MILLIVOLTS = ("physical", "Own", "Noisy", "QIF", "EIF", "AdEx", "Izh", "GIF", "GLIF", "MAT2")
 
 

@@ -295,7 +295,8 @@ def test_killed_while_writing(tmp_path):
         back = files.read(path)
         assert back.meta["k"] >= reported
         assert (np.asarray(back.records["E.v"].values) == back.meta["k"]).all()
-    files.write(path, recording())
+    with Recorder([Trace("E.v")], dt=1.0, sizes={"E.v": 1}, to=path) as recorder:
+        recorder.finish()
     assert list(tmp_path.iterdir()) == [path], "what killed writers left behind is swept by the next one"
 
 
@@ -311,7 +312,7 @@ def test_what_dead_writers_left_is_swept_and_nothing_else(tmp_path):
 
 
 def test_files_of_living_writers_are_not_swept(tmp_path):
-    first = files.Writer(tmp_path / "run.h5", 0.1)
+    first = files._Writer(tmp_path / "run.h5", 0.1)
     files.write(tmp_path / "run.h5", recording())
     assert len(list(tmp_path.iterdir())) == 2
     first.abort()

@@ -149,6 +149,34 @@ def test_an_astrocyte_drives_neurons_with_its_slow_inward_current():
     np.testing.assert_allclose(steady, 1, rtol=0.05)
 
 
+def test_currents_and_the_field_they_make(caplog):
+    """I = g (e_rev - v) or i, at the end of the step, in the fused loop; a jump is no current."""
+    lif = bs.LIF(20 * ms, v_th=-50 * mV, v_reset=-60 * mV, v_rest=-60 * mV, i_bias=20 * pA)
+    net = bs.Network(
+        {"E": bs.Population(40, lif), "I": bs.Population(10, lif), "ext": bs.Poisson(20, 900.0)},
+        [
+            bs.Projection("ext", "E", bs.FixedProbability(0.3), 3 * pA, bs.Exponential(5 * ms)),
+            bs.Projection("I", "E", bs.FixedProbability(0.3), 3 * nS, bs.Exponential(10 * ms, e_rev=-80 * mV)),
+            bs.Projection("E", "I", bs.FixedProbability(0.3), 1 * mV),
+        ],
+        dt=0.1 * ms,
+    )
+    each = ["I->E.current", "I->E.g", "E.v", "ext->E.current", "ext->E.i"]
+    with caplog.at_level("INFO", logger="brainsim"):
+        r = bs.simulate(net, 100 * ms, record=each)
+        summed = bs.simulate(net, 100 * ms, record=[bs.Trace(f"{p}->E.current", reduce="sum") for p in ("I", "ext")])
+    assert not [line for line in caplog.messages if line.startswith("A loop goes")]
+    np.testing.assert_allclose(r["I->E"].current, r["I->E"].g * (-80 - r["E"].v), rtol=1e-5, atol=1e-3)
+    np.testing.assert_array_equal(r["ext->E"].current, r["ext->E"].i)
+    assert r.unit("I->E.current") == "pA" and r["I->E"].current.min() < -1
+    t, field = bs.analysis.lfp(summed, excitatory=["ext->E"], inhibitory=["I->E"], normalise=False)
+    expected = r["ext->E"].current.sum(1)[:-60] - 1.65 * r["I->E"].current.sum(1)[60:]
+    np.testing.assert_allclose(field, expected, rtol=1e-4, atol=0.1)
+    np.testing.assert_allclose(t, np.arange(61, 1001) * 0.1)
+    with pytest.raises(ValueError, match='"E->I.current" matches nothing'):
+        bs.simulate(net, 1 * ms, record=["E->I.current"])
+
+
 def test_to_a_file(tmp_path):
     net = network()
     kept = bs.simulate(net, 20 * ms, record=RECORD)
