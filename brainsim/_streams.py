@@ -195,7 +195,7 @@ def _binomial(words: tuple[jax.Array, jax.Array], count: jax.Array, p: jax.Array
 
     def decide(carry):
         event, total = carry
-        drawn = _unit(*threefry(words[0], words[1], event.astype(jnp.uint32), index), count.dtype)
+        drawn = unit(*threefry(words[0], words[1], event.astype(jnp.uint32), index), count.dtype)
         return event + 1, total + (drawn < p).astype(count.dtype)
 
     start = (jnp.int32(0), jnp.zeros_like(count))

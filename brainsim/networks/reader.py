@@ -113,13 +113,13 @@ def _of_connection(connection: Any, path: str, owner: str, variable: str) -> Rea
     raise ValueError(f'record "{path}": {kind} has {nearest(variable, [*units, *(learnt or ["weight"])])}.')
 
 
-def carries_current(connection: Connection, post: Any) -> bool:
+def carries_current(connection: Any, post: Any) -> bool:
     """Whether a projection drives a current: not a jump, and with a voltage at its target where it is a conductance."""
     unit = connection.synapse.weight_unit
     return bool(connection.state_units()) and (unit == "pA" or (unit == "nS" and "v" in post.neuron.states))
 
 
-def _current(connection: Connection, owner: str) -> Callable[[State, dict[str, Array]], Array]:
+def _current(connection: Any, owner: str) -> Callable[[State, dict[str, Array]], Array]:
     def read(state: State, emitted: dict[str, Array]) -> Array:
         del emitted
         post = state.populations[connection.post]
