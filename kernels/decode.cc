@@ -4,21 +4,14 @@
 
 #include "procedural.h"
 #include "program.h"
+#include "words.h"
 
 namespace brainsim {
 namespace {
 
 constexpr int64_t kVersion = 1;
-constexpr int64_t kMaxSize = int64_t(1) << 46;  // of anything that is counted
-constexpr int64_t kHuge = int64_t(1) << 60;     // where products saturate; a sum of a few still fits
 constexpr int64_t kMaxIndex = INT32_MAX;
 constexpr int64_t kMaxTargets = int64_t(1) << 30;  // of a regenerated matrix: a gap and a target fit 32 bits together
-
-int64_t Times(int64_t a, int64_t b) {
-  int64_t product;
-  if (__builtin_mul_overflow(a, b, &product)) return (a < 0) == (b < 0) ? kHuge : -kHuge;
-  return std::clamp(product, -kHuge, kHuge);
-}
 
 float BitsToFloat(int32_t bits) {
   float value;
@@ -26,11 +19,9 @@ float BitsToFloat(int32_t bits) {
   return value;
 }
 
-std::string Number(int64_t value) { return std::to_string(value); }
-
-class Decoder {
+class Decoder : Words {
  public:
-  Decoder(const int64_t* words, int64_t n_words, Program* program) : words_(words), end_(n_words), p_(*program) {}
+  Decoder(const int64_t* words, int64_t n_words, Program* program) : Words(words, n_words), p_(*program) {}
 
   std::string Run(const std::string& digests) {
     Kernels(digests);
@@ -43,31 +34,6 @@ class Decoder {
 
  private:
   enum Access { kRead, kWrite };
-
-  bool Good() const { return error_.empty(); }
-
-  void Fail(const std::string& what) {
-    if (Good()) error_ = "word " + Number(at_) + ": " + what;
-  }
-
-  // The next word, which must lie within [low, high]; `low` after a fault.
-  int64_t Next(const char* what, int64_t low, int64_t high) {
-    if (!Good()) return low;
-    if (at_ >= end_) {
-      Fail(std::string("the program ends where its ") + what + " should stand");
-      return low;
-    }
-    const int64_t value = words_[at_];
-    if (value < low || value > high) {
-      Fail(std::string("the ") + what + " is " + Number(value) + ", expected " + Number(low) + " to " + Number(high));
-      return low;
-    }
-    ++at_;
-    return value;
-  }
-
-  int64_t Size(const char* what) { return Next(what, 0, kMaxSize); }
-  bool Flag(const char* what) { return Next(what, 0, 1) == 1; }
 
   void Kernels(const std::string& digests) {
     for (size_t begin = 0; begin < digests.size() && Good();) {
@@ -389,11 +355,9 @@ class Decoder {
     return s;
   }
 
-  const int64_t* words_;
-  int64_t at_ = 0, end_, steps_ = 0;
+  int64_t steps_ = 0;
   bool tiled_ = false;
   Program& p_;
-  std::string error_;
 };
 
 }  // namespace

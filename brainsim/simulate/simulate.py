@@ -73,17 +73,7 @@ def simulate(
     """
     if not isinstance(model, Network):
         raise TypeError(f"`model`: expected a Network, got {type(model).__name__}; use `run` for a Sequential.")
-    steps = (
-        None
-        if duration is None
-        else _checks.steps("duration", float(units.strip("duration", duration, "ms")), model.dt)
-    )
-    prepared = prepare(model, inputs, steps)
-    steps = prepared.steps if steps is None else steps
-    if steps is None:
-        raise ValueError("`duration`: expected a time (ms); no input array tells it.")
-    if batch is not None and prepared.batch is not None and batch != prepared.batch:
-        raise ValueError(f"`batch` = {batch}, but `inputs` have batch {prepared.batch}.")
+    prepared, steps = _prepared(model, inputs, duration, batch)
     plan = make_plan(model, _defaults(model) if record is None else record)
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((model, prepared, state, key))):
         return traced_result(model, prepared, steps, starting_state(model, batch or prepared.batch, state, key), plan)
@@ -92,6 +82,19 @@ def simulate(
     assert start is not None
     check_finite(prepared, model.dt)
     return _drive(model, state, prepared, plan, steps, start, to, resume, chunk, progress, memory_limit)
+
+
+def _prepared(model: Network, inputs: Any, duration: Any, batch: int | None) -> tuple[Inputs, int]:
+    steps = None
+    if duration is not None:
+        steps = _checks.steps("duration", float(units.strip("duration", duration, "ms")), model.dt)
+    prepared = prepare(model, inputs, steps)
+    steps = prepared.steps if steps is None else steps
+    if steps is None:
+        raise ValueError("`duration`: expected a time (ms); no input array tells it.")
+    if batch is not None and prepared.batch is not None and batch != prepared.batch:
+        raise ValueError(f"`batch` = {batch}, but `inputs` have batch {prepared.batch}.")
+    return prepared, steps
 
 
 def _defaults(network: Network) -> list[Spec]:
