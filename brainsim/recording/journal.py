@@ -9,7 +9,6 @@ when the run goes on. Memory does not grow with the run: nothing is kept but one
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Mapping
@@ -127,6 +126,8 @@ class Journal:
             raise
 
     def _take_lock(self) -> None:
+        import fcntl  # of POSIX only
+
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -59,8 +59,7 @@ def simulate(
         record: Paths (`"E.spikes"`, `"E.v[:3]"`, `"I->E.g"`) or `Spikes`, `Trace`, `Rate`. Default: rates of all
             populations and the spikes of up to 1000 neurons of each. `[]` records nothing.
         to: File that spikes and traces go to instead of memory; until it is whole, they are in the folder `<to>.part`.
-        resume: With `to`: "auto" goes on with the same run where it was interrupted, to the same bits, True insists on
-            one, False begins anew; nothing is lost but the last 10 s.
+        resume: With `to`: go on where the same run was interrupted (but for its last 10 s): "auto", True (must), False.
         chunk: Steps between two visits of the host, or "auto".
         progress: Whether long runs show a progress bar (on stderr).
         memory_limit: Bytes that the records may take; "auto" is half of what the machine has free.

@@ -198,7 +198,8 @@ def _with(network: Network, point: Mapping[str, tuple[Any, bool]]) -> Network:
             name = f'grid["{path}"]'
             if np.ndim(value) and np.shape(value) != leaf.shape:
                 raise ValueError(f"`{name}`: expected one value or an array of {leaf.shape}, got {np.shape(value)}.")
-            changed = jnp.asarray(leaf * value if scaled else jnp.broadcast_to(value, leaf.shape), leaf.dtype)
+            given = jnp.asarray(value, leaf.dtype)
+            changed = leaf * given if scaled else jnp.broadcast_to(given, leaf.shape)
             low, high = (None if np.isinf(bound) else bound for bound in (info.low, info.high))
             _checks.within(name, np.asarray(changed), info.unit, low=low, high=high)
             network = eqx.tree_at(info.where, network, changed)

@@ -51,6 +51,16 @@ def test_pairs():
     assert [(row["I->E.weight"], row["E.tau_mem"]) for row in table.rows] == [(3, 10), (4, 20)]
 
 
+def test_arrays_of_values_and_of_factors():
+    lif = bs.LIF(20 * ms, i_bias=np.asarray([1.5, 2.0]) * pA)
+    net = bs.Network({"E": bs.Population(2, lif)}, dt=0.1 * ms)
+    counts = {"n": lambda r: r["E"].spikes.counts}
+    scaled = bs.sweep(net, {"E.i_bias": bs.Scale(np.asarray([[1.0, 1.0], [0.0, 1.0]]))}, measure=counts, **OPTIONS)
+    given = bs.sweep(net, {"E.i_bias": np.asarray([[1.5, 2.0], [0.0, 2.0]]) * pA}, measure=counts, **OPTIONS)
+    np.testing.assert_array_equal(np.stack(scaled["n"]), np.stack(given["n"]))
+    assert given["n"][1][0] == 0 < given["n"][1][1] and given.rows[0]["E.i_bias"] == "array of (2,)"
+
+
 def test_points_share_one_program():
     bs.sweep(NET, {"I->E.weight": [3.0]}, measure=RATE, **OPTIONS)
     before = _chunk._cached._cache_size()
