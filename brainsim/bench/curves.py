@@ -32,7 +32,7 @@ def over_size(lines: Sequence[Line], size: str) -> Iterable[str]:
             yield _curves(curves, size.replace("_", " "), label, yscale=yscale)
 
 
-def side_by_side(lines: Sequence[Line]) -> str:
+def side_by_side(lines: Sequence[Line], title: str = "") -> str:
     """The tools' times as bars on a logarithmic axis, the fastest on top."""
     measured = sorted((line for line in lines if line.ratio), key=lambda line: line.ratio or 0)
     figure, axes = _axes(height=0.75 + 0.32 * len(measured))
@@ -44,6 +44,7 @@ def side_by_side(lines: Sequence[Line]) -> str:
         axes.annotate(
             f"{line.ratio:.3g}", (line.ratio or 0, bar.get_y() + 0.31), (4, 0), None, "offset points", va="center"
         )
+    axes.set_title(title, loc="left", fontsize=9)
     axes.set(xscale="log", xlabel="times as long as brainsim", yticks=range(len(names)), yticklabels=names)
     axes.set_xlim(left, 2 * max(times))
     axes.invert_yaxis()

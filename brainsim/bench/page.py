@@ -20,6 +20,9 @@ from .lines import Line, lines, number
 from .suite import shipped
 
 FILE = "index.html"
+MOST_BARS = 4
+"""Pictures with bars that a task may have; of more there is the table alone."""
+
 _CARD = ("cpu_model", "isa", "affinity", "kernels", "platform", "freed_memory")
 
 
@@ -94,9 +97,15 @@ def pictures(section: Section) -> Iterator[str]:
         return
     measured = [line for line in section.lines if line.value is not None]
     drawn = [picture for size in curves.sizes(measured) for picture in curves.over_size(measured, size)]
-    if not drawn and len(measured) > 2 and not section.differing:
-        drawn = [curves.side_by_side(measured)]
-    yield from drawn
+    if drawn:
+        yield from drawn
+        return
+    groups: dict[str, list[Line]] = {}
+    for line in measured:
+        title = ", ".join(_plain(line.settings.get(name)) for name in section.differing)
+        groups.setdefault(title, []).append(line)
+    if len(groups) <= MOST_BARS:
+        yield from (curves.side_by_side(group, title) for title, group in groups.items() if len(group) > 2)
 
 
 def table_csv(results: Sequence[dict[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
     python benchmarks/NAME.py [options of its own] [--threads N] [--json FILE]
 
-Exit code 1: a check failed, or the child did.
+Exit code 1: a check failed, or the child did; 3: else fine, but a peer is missing.
 """
 
 import argparse
@@ -45,8 +45,12 @@ def main(measure: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser
         _show_rows(outcome.get("rows", {}))
     else:
         commands.write(outcome, target)
+    for name, why in outcome.get("missing", {}).items():
+        commands.progress.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
     if not passed(outcome):
         sys.exit(f"check failed: {[name for name, entry in outcome['checks'].items() if not entry['ok']]}")
+    if outcome.get("missing"):
+        sys.exit(3)
 
 
 def _show_rows(rows: dict[str, dict[str, Any]]) -> None:

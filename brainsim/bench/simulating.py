@@ -8,6 +8,7 @@ not.
 
 import statistics
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,12 @@ SCRIPT = "simulate_brainsim.py"
 
 
 def measure(
-    *,
-    network: str,
-    neurons: int,
-    duration: float,
-    seed: int,
-    rounds: int,
-    peers: str,
-    environments: str = ".peers",
+    *, network: str, neurons: int, duration: float, seed: int, rounds: int, peers: str, environments: str = ".peers"
 ) -> dict[str, Any]:
     """Compare, then time, all contestants.
 
     Args:
-        network: "coba", "cuba" or "brunel".
+        network: Name in `SIMULATORS`.
         neurons: Size of the network.
         duration: Biological time of one run (ms).
         seed: Seed of wiring, initial voltages and noise.
@@ -43,16 +37,14 @@ def measure(
 
     Returns:
         A result with `rows`: for each contestant `wall_per_bio_s`, `over_brainsim` (how many times longer it takes),
-        its spikes and how far they are from brainsim's; and with `missing`, the reasons of those that did not run. Its
-        samples are brainsim's.
+        its spikes and how far they are from brainsim's; and `missing`, why others did not run. Its samples are ours.
     """
     _checks.choice("network", network, field.SIMULATORS)
     known = field.SIMULATORS[network]
     names = field.chosen(known, peers)
     absent = field.missing(known, names, Path(environments))
-    exact = {name: known[name].tolerance for name in names if known[name].tolerance is not None}
 
-    def among(names: list[str], duration: float, rounds: int) -> dict[str, Outcome]:
+    def among(names: Iterable[str], duration: float, rounds: int) -> dict[str, Outcome]:
         given = (folder, duration, len(affinity()), network)
         there = {name: known[name] for name in names if name not in absent}
         programs = {name: field.command(peer, Path(environments), *given) for name, peer in there.items()}
@@ -64,24 +56,30 @@ def measure(
 
     with tempfile.TemporaryDirectory() as folder:
         field.lay_down(SCRIPT, folder, neurons, seed, network)
-        early = differences(among(list(exact), EARLY_MS, 1))
+        exact = {name: tolerance for name in names if (tolerance := known[name].tolerance) is not None}
+        early = differences(among(exact, EARLY_MS, 1)) if exact.keys() - absent.keys() else {}
         checks = {f"early spikes of {name}": check(early[name], 0, exact[name]) for name in exact if name in early}
-        alike = [name for name in names if checks.get(f"early spikes of {name}", {"ok": True})["ok"]]
+        alike = names_of(checks, names)
         outcomes = among(alike, duration, rounds)
     late = differences(outcomes)
     checks |= {f"spikes of {name}": check(late[name], 0, LATE_TOLERANCE) for name in alike if name in late}
-    refused = {words.rpartition(" ")[2] for words, entry in checks.items() if not entry["ok"]}
-    arguments = {"network": network, "neurons": neurons, "duration": duration, "seed": seed, "rounds": rounds}
+    agreeing = [field.OURS, *names_of(checks, [name for name in alike if name in outcomes])]
     seconds = outcomes[field.OURS].seconds
-    figures = rows({n: o for n, o in outcomes.items() if n not in refused}, duration, early, late)
     return result(
         "peers",
-        arguments | {"peers": ",".join(names)},
+        {"network": network, "neurons": neurons, "duration": duration, "seed": seed, "rounds": rounds}
+        | {"peers": ",".join(names)},
         Timing(statistics.median(seconds), seconds),
         checks=checks,
-        rows=figures,
+        rows=rows({name: outcomes[name] for name in agreeing}, duration, early, late),
         missing=absent,
     )
+
+
+def names_of(checks: dict[str, dict[str, Any]], names: Iterable[str]) -> list[str]:
+    """Those of the names with no failed check."""
+    failed = {words.rpartition(" ")[2] for words, entry in checks.items() if not entry["ok"]}
+    return [name for name in names if name not in failed]
 
 
 def differences(outcomes: dict[str, Outcome]) -> dict[str, float]:

@@ -167,7 +167,7 @@ def _arguments(workload: str) -> dict[str, tuple[type, bool]]:
 
 def _contest(task: Mapping[str, Any], rounds: int, names: Sequence[str]) -> dict[str, Any]:
     """The task beside those of the peers that can do it, if there are any."""
-    workload = task.get("workload")
+    workload = str(task.get("workload"))
     known = TRAINERS if workload in ("train", "training") else SIMULATORS.get(task.get("network", workload), {})
     able = ",".join(name for name in names if name in known)
     if not able or task.get("limit") or task.get("kernels") == "off":

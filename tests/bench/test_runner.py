@@ -1,5 +1,6 @@
 """Suites run row by row, go on where they were killed, and end with a page that tells every row."""
 
+import functools
 import json
 import re
 import signal
@@ -49,8 +50,9 @@ def suite_file(tmp_path):
 @pytest.fixture
 def launched(monkeypatch):
     """The rows that were run by a stand-in of milliseconds; `fail` and `rate` change what it does."""
-    names, change = {}, {"fail": None, "rate": 21.0, "missing": {}, "asked": []}
+    names, change, card = {}, {"fail": None, "rate": 21.0, "missing": {}, "asked": []}, machine()
     exec(compile(FAKE, "fake", "exec"), names)
+    monkeypatch.setattr(harness, "card", lambda: card)
 
     def launch(workload, arguments, **how):
         change["asked"].append(arguments)
@@ -62,6 +64,11 @@ def launched(monkeypatch):
 
     monkeypatch.setattr(runner, "launch", launch)
     return change
+
+
+@functools.cache
+def machine():
+    return harness.card()
 
 
 def bench(*words):
@@ -160,7 +167,7 @@ def test_usage_errors_name_what_is_wrong(suite_file, tmp_path, capsys):
         assert told in " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
 
 
-@pytest.mark.parametrize(("factor", "code"), [(1.0, 0), (1.04, 0), (1.2, 1)])
+@pytest.mark.parametrize(("factor", "code"), [(1.04, 0), (1.2, 1)])
 def test_compare_finds_a_regression_between_folders(suite_file, launched, tmp_path, factor, code):
     for name in ("a", "b"):
         assert bench("run", suite_file, "--out", tmp_path / name) == 0

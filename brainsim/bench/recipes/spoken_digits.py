@@ -58,7 +58,7 @@ class Recipe:
     batch: int
     rate: float
     dropout: float
-    q: float
+    q: Any
     normalised: bool
     loss: Callable[..., jax.Array]
     metric: Callable[..., jax.Array]
@@ -95,7 +95,7 @@ SHORT = Recipe(
 )
 
 
-def fsdd(folder: Path, part: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def fsdd(folder: Path, part: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Events of the Free Spoken Digits as spikes of 100 cochlear channels; who spoke, and which take it is."""
     with np.load(folder / f"fsdd_cochlea140_{part}.npz") as file:
         heard = file["unit"] >= SILENT
@@ -116,7 +116,7 @@ def folder() -> Path:
     return Path(given) / "fsdd_cochlea140"
 
 
-def framed(events: dict[str, np.ndarray], channels: int, dt: float, duration: float) -> EventDataset:
+def framed(events: dict[str, Any], channels: int, dt: float, duration: float) -> EventDataset:
     """Events in frames of `dt` ms, cut after `duration` ms."""
     data = EventDataset.of(**events, shape=(channels,), dt=dt)
     return dataclasses.replace(data, steps=round(duration / dt))
@@ -180,7 +180,7 @@ def train(
     loader = data.batches(recipe.batch, key=seed)
     rate = optax.cosine_decay_schedule(recipe.rate, epochs * len(loader))
     return fit(
-        network(recipe, *data.shape, classes or int(data.y.max()) + 1, seed),
+        network(recipe, data.shape[0], classes or int(data.y.max()) + 1, seed),
         augment.Augmented(loader, *recipe.augmentations, seed=seed),
         loss=recipe.loss,
         metrics=(recipe.metric, "rate"),
