@@ -13,7 +13,7 @@ import numpy as np
 from serve import given, serve
 
 DT, HOLD = 0.1, 50
-AT_ONCE = 0.02
+AT_ONCE = 0.1
 """Part of the neurons that may fire in one step; more raise."""
 
 

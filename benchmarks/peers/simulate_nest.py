@@ -1,8 +1,8 @@
 """A balanced network in NEST, float64: a contestant.
 
-The synapses and initial voltages are those in the folder; only Brunel's noise is NEST's own. Delays of one step, as
-brainsim's; conductances are integrated with steps of NEST's own choice. The network is built anew before every run, so
-that each begins at the start; that is not in the time.
+The synapses and initial voltages are those in the folder; only Brunel's noise is NEST's own. Delays of one step, NEST's
+least, act a step later than brainsim's; conductances are integrated with steps of NEST's own choice. The network is
+built anew before every run, so that each begins at the start; that is not in the time.
 """
 
 import time
