@@ -41,9 +41,8 @@ def side_by_side(lines: Sequence[Line], title: str = "") -> str:
     bars = axes.barh(range(len(times)), [t - left for t in times], left=left, height=0.62)
     for bar, line in zip(bars, measured, strict=True):
         bar.set_color(_COLOURS[0] if line.tool.startswith(OURS) else "#b5b9c0")
-        axes.annotate(
-            f"{line.ratio:.3g}", (line.ratio or 0, bar.get_y() + 0.31), (4, 0), None, "offset points", va="center"
-        )
+        place = (line.ratio or 0, bar.get_y() + 0.31)
+        axes.annotate(f"{line.ratio:.3g}", place, xytext=(4, 0), textcoords="offset points", va="center")
     axes.set_title(title, loc="left", fontsize=9)
     axes.set(xscale="log", xlabel="times as long as brainsim", yticks=range(len(names)), yticklabels=names)
     axes.set_xlim(left, 2 * max(times))
@@ -82,7 +81,7 @@ def _curves(curves: dict[str, list[tuple[float, float]]], xlabel: str, ylabel: s
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.y1)
     ticks = sorted({x for points in curves.values() for x, _ in points})
     axes.set_xticks(ticks, [f"{tick:,g}" if tick < 1e6 else f"{tick:.0e}" for tick in ticks])
     axes.xaxis.minorticks_off()

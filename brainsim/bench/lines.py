@@ -114,7 +114,7 @@ def _dataset(result: dict[str, Any], settings: dict[str, Any]) -> Iterator[Line]
         "test accuracy": f"{result['accuracy']:.1%}",
         "rates": rates,
         "training": f"{number(result['train_s'])} s",
-        "of the processor": f"{number(result['train_cpu_s'])} s",
+        "CPU time": f"{number(result['train_cpu_s'])} s",
         "parameters": f"{result['parameters']:,}",
         "samples": f"{result['n_train']:,} and {result['n_test']:,}",
     }

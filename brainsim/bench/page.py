@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from . import curves
 from .compare import read
 from .harness import passed
-from .lines import Line, lines, number
+from .lines import OURS, Line, lines, number
 from .suite import shipped
 
 FILE = "index.html"
@@ -72,6 +72,7 @@ def cells(section: Section) -> tuple[list[str], list[list[str]]]:
     found = section.lines
     units = list(dict.fromkeys(line.unit for line in found if line.unit))
     extra = list(dict.fromkeys(name for line in found for name in line.figures))
+    version = ["version"] if len(_versions(section)) > 1 else []
     optional = {
         "times brainsim": lambda line: _shown(line.ratio, "{:.2f}"),
         "spread": lambda line: _shown(line.spread, "{:.1%}"),
@@ -79,10 +80,14 @@ def cells(section: Section) -> tuple[list[str], list[list[str]]]:
         "remark": lambda line: line.note,
     }
     optional = {name: of for name, of in optional.items() if any(of(line) for line in found)}
-    heads = [*section.differing, "tool", "version", *units, *extra, *optional]
+    heads = [*section.differing, "tool", *version, *units, *extra, *optional]
     rows = []
     for line in found:
-        row = [_plain(line.settings.get(name, "")) for name in section.differing] + [line.tool, line.version]
+        row = (
+            [_plain(line.settings.get(name, "")) for name in section.differing]
+            + [line.tool]
+            + [line.version] * len(version)
+        )
         row += ["" if line.unit != unit or line.value is None else number(line.value) for unit in units]
         row += [line.figures.get(name, "") for name in extra] + [of(line) for of in optional.values()]
         rows.append(row)
@@ -167,27 +172,37 @@ def document(results: Sequence[dict[str, Any]]) -> str:
 
 def _part(section: Section) -> str:
     heads, rows = cells(section)
-    numeric = [all(_is_figure(row[k]) for row in rows) for k in range(len(heads))]
-    line = lambda tag, row: "".join(
-        f"<{tag}{' class=n' if right else ''}>{html.escape(cell)}</{tag}>"
-        for cell, right in zip(row, numeric, strict=True)
+    figures = [all(_is_figure(row[k]) for row in rows) for k in range(len(heads))]
+    kinds = ["r" if head == "remark" else "n" if right else "" for head, right in zip(heads, figures, strict=True)]
+
+    def line(tag: str, row: Sequence[str]) -> str:
+        classes = [f' class="{kind}"' if kind else "" for kind in kinds]
+        return "".join(f"<{tag}{of}>{html.escape(cell)}</{tag}>" for of, cell in zip(classes, row, strict=True))
+
+    body = "\n".join(
+        f'<tr class="{_mark(of)}">{line("td", row)}</tr>' for of, row in zip(section.lines, rows, strict=True)
     )
-    marks = ["" if x.ok else ' class="bad"' for x in section.lines]
-    marks = [
-        mark or (' class="ours"' if x.tool == "brainsim" else "") for mark, x in zip(marks, section.lines, strict=True)
-    ]
-    lines_ = "\n".join(f"<tr{mark}>{line('td', row)}</tr>" for mark, row in zip(marks, rows, strict=True))
     drawn = "".join(f"<figure>{picture}</figure>" for picture in pictures(section))
     return (
         f"<section><h3>{html.escape(section.task)}</h3>{_p(_caption(section))}"
-        f'<div class="wide"><table><thead><tr>{line("th", heads)}</tr></thead><tbody>{lines_}</tbody></table></div>'
+        f'<div class="wide"><table><thead><tr>{line("th", heads)}</tr></thead><tbody>{body}</tbody></table></div>'
         f'<div class="figures">{drawn}</div></section>'
     )
+
+
+def _mark(line: Line) -> str:
+    return "bad" if not line.ok else "ours" if line.tool == OURS else ""
+
+
+def _versions(section: Section) -> set[str]:
+    return {line.version for line in section.lines if line.version}
 
 
 def _caption(section: Section) -> str:
     """What all rows share, and what the seeds of a data set come to."""
     shared = ", ".join(f"{name.replace('_', ' ')} {_plain(value)}" for name, value in section.shared.items())
+    versions = _versions(section)
+    shared = ", ".join(filter(None, [shared, f"version {versions.pop()}" if len(versions) == 1 else ""]))
     sentences = [f"In all rows: {shared}."] if shared else []
     found: dict[str, list[float]] = {}
     for result in section.results:
@@ -232,16 +247,16 @@ def _is_figure(cell: str) -> bool:
 _STYLE = """
 :root { --ink: #20242a; --soft: #626a75; --line: #dfe3e8; --tint: #eef4fb; --bad: #fbeeec; }
 body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); margin: 0; background: #fff; }
-main { max-width: 1120px; margin: 0 auto; padding: 28px 28px 60px; }
+main { max-width: 1320px; margin: 0 auto; padding: 28px 28px 60px; }
 h1 { font-size: 26px; margin: 0; }
 h2 { font-size: 21px; margin: 44px 0 4px; padding-top: 12px; border-top: 2px solid var(--ink); }
 h3 { font-size: 17px; margin: 26px 0 0; } p { margin: 2px 0 10px; color: var(--soft); max-width: 80ch; }
 table { border-collapse: collapse; font-size: 13.5px; } .wide { overflow-x: auto; }
-th, td { padding: 5px 16px 5px 0; white-space: nowrap; text-align: left; vertical-align: top; }
+th, td { padding: 5px 14px 5px 0; white-space: nowrap; text-align: left; vertical-align: top; }
 th, td { border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; } thead th { border-bottom: 1.5px solid var(--ink); }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
-td:last-child { white-space: normal; min-width: 9ch; }
+td.r { white-space: normal; min-width: 34ch; }
 tr.ours { background: var(--tint); } tr.bad { background: var(--bad); }
 td:first-child, th:first-child { padding-left: 8px; }
 .figures { display: flex; flex-wrap: wrap; gap: 12px 28px; } figure { margin: 14px 0 0; }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainsim.bench import peers, simulating, training
+from brainsim.bench import page, peers, simulating, training
 from brainsim.bench.contest import contest
 from brainsim.bench.harness import passed
 from brainsim.bench.lines import lines
@@ -66,21 +66,23 @@ ASKED = dict(network="coba", neurons=200, duration=20.0, seed=1, rounds=3)
 def test_a_network_in_turns_with_peers(stand_ins, tmp_path):
     """One that agrees, one that fires otherwise, one that dies, and one that is not there."""
     programs = {"brian2": program("Brian2", 3.0, (104, 50)), "brainevent": program("B", 2.0, (120, 50)), "nest": DEAD}
-    programs["brian2"] = program("Brian2", 3.0, (100, 50))
+    programs |= {"brian2": program("Brian2", 3.0, (100, 50)), "c": program("C", 0.5, (100, 50))}
     folder = stand_ins("SIMULATORS", programs, program("brainsim, float32", 1.0, (100, 50)))
     (tmp_path / "brainevent" / "ready").rename(tmp_path / "brainevent" / "failed")
     (tmp_path / "brainevent" / "failed").write_text("ERROR: no such package")
-    outcome = simulating.measure(**ASKED, peers="brian2,brainevent,nest", environments=folder)
+    outcome = simulating.measure(**ASKED, peers="brian2,brainevent,nest,c", environments=folder)
     row = outcome["rows"]["brian2"]
     assert (
         row["over_brainsim"] == 3.0
         and row["wall_per_bio_s"] == 150.0
-        and set(outcome["rows"]) == {"brainsim", "brian2"}
+        and set(outcome["rows"]) == {"brainsim", "brian2", "c"}
     )
     assert set(outcome["missing"]) == {"brainevent", "nest"} and passed(outcome)
     assert outcome["missing"]["brainevent"].endswith("brainevent: ERROR: no such package")
     told = {line.tool: line for line in lines(json.loads(json.dumps(outcome, allow_nan=False)))}
     assert told["Brian2"].ratio == 3.0 and told["nest"].note.startswith("not measured: nest ended without")
+    text = page.document([outcome])
+    assert text.count("<svg") == 1 and all(name in text for name in ("Brian2", "ERROR: no such package"))
 
 
 def test_who_fires_otherwise_is_not_timed(stand_ins):
