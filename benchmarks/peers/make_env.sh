@@ -21,7 +21,8 @@ make_env() { # name, interpreter, packages; then, after "--", those without what
     if fill "$folder/$name" "$interpreter" >"$folder/$name.log" 2>&1; then
         touch "$folder/$name/ready"
     else
-        grep -E "ERROR|rror:|not found" "$folder/$name.log" | head -n 1 >"$folder/$name/failed"
+        grep -m 1 -E "ERROR|rror:|not found" "$folder/$name.log" >"$folder/$name/failed" ||
+            echo "see $folder/$name.log" >"$folder/$name/failed"
         failures="$failures $name"
     fi
 }
@@ -34,9 +35,9 @@ fill() { # folder, interpreter; the packages are in $with and $without
 }
 
 make_env brian2 "$python" brian2==2.11.0
-make_env nest "$python" nest-simulator==3.10.0 numpy
-make_env brainevent "$python" brainevent==0.3.0 brainpy==2.9.0 brainstate==0.6.0 numba
-make_env torch "$torch_python" torch==2.13.0 numpy scipy matplotlib tqdm loguru nir==1.0.8 nirtorch==2.6 -- snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0
+make_env nest "$python" nest-simulator==3.10.0 numpy==2.5.5
+make_env brainevent "$python" brainevent==0.3.0 brainpy==2.9.0 brainstate==0.6.0 braintools==0.4.0 numba==0.68.1
+make_env torch "$torch_python" torch==2.13.0 numpy==2.4.6 scipy==1.17.1 matplotlib==3.11.2 tqdm==4.70.1 loguru==0.7.3 nir==1.0.8 nirtorch==2.6 -- snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0
 make_env spyx "$python" spyx==1.0.0
 
 for name in $failures; do echo "$folder/$name could not be made: $(cat "$folder/$name/failed")" >&2; done

@@ -145,12 +145,14 @@ def run_command(
     environments: Annotated[Path, typer.Option(help="What `make peers` made.")] = Path(".peers"),
 ) -> None:
     """Measure the rows of suites; exit code 1: a row or a check failed, 3: else fine, but a peer is missing."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the row's process as well
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the row's process as well
     try:
         rows = [row for name in suites for row in suite.read(name, peers)]
         tally = runner.run(rows, out, resume=resume, environments=str(environments.absolute()), console=progress)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
     progress.print(f"{out / runner.page.FILE}: {tally.measured} rows", highlight=False, soft_wrap=True)
     for count, what in ((tally.failed, "without a result"), (tally.wrong, "with a check that failed")):
         if count:

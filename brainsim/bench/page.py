@@ -247,7 +247,7 @@ def _is_figure(cell: str) -> bool:
 _STYLE = """
 :root { --ink: #20242a; --soft: #626a75; --line: #dfe3e8; --tint: #eef4fb; --bad: #fbeeec; }
 body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: var(--ink); margin: 0; background: #fff; }
-main { max-width: 1320px; margin: 0 auto; padding: 28px 28px 60px; }
+main { box-sizing: border-box; max-width: 1320px; margin: 0 auto; padding: 28px 28px 60px; }
 h1 { font-size: 26px; margin: 0; }
 h2 { font-size: 21px; margin: 44px 0 4px; padding-top: 12px; border-top: 2px solid var(--ink); }
 h3 { font-size: 17px; margin: 26px 0 0; } p { margin: 2px 0 10px; color: var(--soft); max-width: 80ch; }
@@ -256,7 +256,7 @@ th, td { padding: 5px 14px 5px 0; white-space: nowrap; text-align: left; vertica
 th, td { border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; } thead th { border-bottom: 1.5px solid var(--ink); }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
-td.r { white-space: normal; min-width: 34ch; }
+td.r { white-space: normal; min-width: 28ch; }
 tr.ours { background: var(--tint); } tr.bad { background: var(--bad); }
 td:first-child, th:first-child { padding-left: 8px; }
 .figures { display: flex; flex-wrap: wrap; gap: 12px 28px; } figure { margin: 14px 0 0; }

@@ -1,6 +1,7 @@
 """Programs that run in turns, with stand-ins for the peers; and the comparison that comes before their times."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def program(name, seconds, spikes):
     return [sys.executable, "-c", code + f"serve({name!r}, ('jax',), sample)"]
 
 
+ALL = {**peers.TRAINERS, **peers.SIMULATORS["coba"]}
 DEAD = [sys.executable, "-c", "raise SystemExit(3)"]
 
 
@@ -94,6 +96,19 @@ def test_who_fires_otherwise_is_not_timed(stand_ins):
     assert "early spikes of brian2 is 0.04" in ours.note and theirs == theirs._replace(
         tool="brian2", value=None, ok=False
     )
+
+
+def test_environments_that_cannot_be_made_are_told_and_the_others_tried(tmp_path):
+    """With interpreters that fail, one of which is not there."""
+    made = subprocess.run(
+        ["sh", str(SERVE / "make_env.sh"), "nothing-of-that-name", str(tmp_path), "false"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stderr.count("could not be made") == len({p.environment for p in ALL.values() if p.environment})
+    absent = peers.missing(ALL, ["nest", "norse"], tmp_path)
+    assert "not found" in absent["nest"] and absent["norse"].endswith(f"see {tmp_path}/torch.log")
 
 
 def test_unknown_peers_and_networks_are_refused():

@@ -91,6 +91,7 @@ def test_every_row_is_a_file_and_a_line_of_the_page(suite_file, launched, tmp_pa
     assert text.count("<svg") >= 1 and result["cpu_model"] in text and str(result["commit"]) in text
     assert not re.search(r'(src|href)="?http|<link|<script', text)  # it stands alone
     assert len((tmp_path / "out" / "results.csv").read_text().splitlines()) == 5
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert not list((tmp_path / "out").glob("*.log")) and "4 rows" in capsys.readouterr().err
 
 
