@@ -70,7 +70,7 @@ def test_dataset(monkeypatch):
 
 def test_a_recipe_is_tested_on_the_steps_that_a_recording_lasts():
     """Rate of a layer that passes everything on: one spike in each step of the recording, none counted after it."""
-    model = Sequential(("hidden", LIF(20.0, v_th=0.5)), dt=2.0, seed=0)
+    model = Sequential(("hidden", LIF(20.0, v_th=0.5)), dt=2.0, input_shape=(3,))
     x, y, lengths = np.full((10, 2, 3), 100.0, np.float32), np.array([0, 1]), np.array([10, 4])
     found = recipes.tested(model, Batches([(x, y, lengths)], data=y), lambda out, y, mask: jnp.float32(0.5))
     assert found.accuracy == 0.5 and found.rates_hz == {"hidden.spikes": pytest.approx(500.0)}

@@ -44,7 +44,7 @@ def tested(model: Sequential, loader: Loader, metric: metrics.Metric = metrics.a
         out, _, records = run(model, x, lengths=lengths, record=paths)
         lasts = jnp.arange(len(x))[:, None] < (len(x) if lengths is None else lengths)
         lasts = jnp.broadcast_to(lasts, x.shape[:2])
-        spikes = {path: jnp.sum(_by_neuron(record) * lasts) for path, record in records.items()}
+        spikes = {path: jnp.sum(jnp.where(lasts, _by_neuron(record), 0)) for path, record in records.items()}
         return metric(out, y, lengths), spikes, jnp.sum(lasts)
 
     hits, steps, counts = 0.0, 0, dict.fromkeys(paths, 0.0)
