@@ -118,7 +118,7 @@ def _dataset(result: dict[str, Any], settings: dict[str, Any]) -> Iterator[Line]
         "parameters": f"{result['parameters']:,}",
         "samples": f"{result['n_train']:,} and {result['n_test']:,}",
     }
-    yield _ours(result, settings, result["median"], "s an epoch", figures=figures)._replace(ratio=None)
+    yield _ours(result, settings, result["median"], "s an epoch", figures=figures)._replace(ratio=None, spread=None)
 
 
 def _contest(result: dict[str, Any], settings: dict[str, Any]) -> Iterator[Line]:

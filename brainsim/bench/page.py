@@ -135,7 +135,7 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
         heads, rows = cells(section)
         parts.append(f"## {section.suite}: {section.task}\n\n{_caption(section)}\n")
         parts += [_markdown_row(heads), _markdown_row(["---"] * len(heads)), *map(_markdown_row, rows), ""]
-    parts += [f"- {name}: {value}" for name, value in machine(results).items()]
+    parts += ["## Machine\n"] + [f"- {name}: {value}" for name, value in machine(results).items()]
     return "\n".join(parts) + "\n"
 
 
@@ -149,7 +149,10 @@ def machine(results: Sequence[dict[str, Any]]) -> dict[str, str]:
     card = {name.replace("_", " "): [_plain(result.get(name)) for result in whole] for name in _CARD}
     for package in ("python", "brainsim", "jax", "jaxlib", "numpy"):
         card[package] = [result["versions"].get(package, "") for result in whole]
-    card["commit"] = [f"{result['commit']}{' with changes' if result['dirty'] else ''}" for result in whole]
+    commits = [(result["commit"], result["dirty"]) for result in whole]
+    card["commit"] = [
+        f"{commit[:12]}{' with changes' * dirty}" if commit else "not a checkout" for commit, dirty in commits
+    ]
     loads = [result["load_average"][0] for result in whole]
     card["load average"] = [f"{min(loads):.1f} to {max(loads):.1f} (2.0 keeps two cores busy)"] if loads else []
     times = sorted(result["time"] for result in whole)
@@ -191,7 +194,7 @@ def _part(section: Section) -> str:
 
 
 def _mark(line: Line) -> str:
-    return "bad" if not line.ok else "ours" if line.tool == OURS else ""
+    return "bad" if not line.ok else "ours" if line.tool.startswith(OURS) else ""
 
 
 def _versions(section: Section) -> set[str]:
@@ -257,6 +260,7 @@ th, td { border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; } thead th { border-bottom: 1.5px solid var(--ink); }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 td.r { white-space: normal; min-width: 28ch; }
+.card td { white-space: normal; overflow-wrap: anywhere; }
 tr.ours { background: var(--tint); } tr.bad { background: var(--bad); }
 td:first-child, th:first-child { padding-left: 8px; }
 .figures { display: flex; flex-wrap: wrap; gap: 12px 28px; } figure { margin: 14px 0 0; }
