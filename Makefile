@@ -1,15 +1,18 @@
 # make demo    a simulated and a trained network, in demo/       make test    everything that must hold
 # make dev     only the environment                              make slow    the tests that take more than ten seconds alone
+# make peers   the simulators that `python -m brainsim bench run peers` measures, each in an environment of its own
 # Needs Python 3.11 or newer and PyPI; a C++ compiler makes it fast, without one the XLA path is used.
 
 PYTHON ?= python3
 JOBS ?= 2
+PEERS_PYTHON ?= python3.13
+PEERS_TORCH_PYTHON ?= python3.11
 VENV := .venv
 RUN := $(VENV)/bin/
 INSTALLED := $(VENV)/installed
 CONTRACTS = $(shell find tests -name 'test_contract*.py')
 
-.PHONY: demo test dev lint type off slow clean
+.PHONY: demo test dev lint type off slow peers clean
 
 demo: $(INSTALLED)
 	$(RUN)python -m brainsim demo --out demo
@@ -33,6 +36,10 @@ off: $(INSTALLED)
 slow: $(INSTALLED)
 	$(RUN)python -m pytest -m slow
 	BRAINSIM_ISA=baseline $(RUN)python -m pytest -q tests/operators/test_csr.py tests/operators/test_delay_ring.py tests/operators/test_event_dense.py
+
+# an environment for each simulator that brainsim is measured against, in .peers/
+peers:
+	sh benchmarks/peers/make_env.sh $(PEERS_PYTHON) .peers $(PEERS_TORCH_PYTHON)
 
 $(INSTALLED): pyproject.toml $(wildcard kernels/*)
 	@$(PYTHON) -c 'import sys; sys.exit("brainsim needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12 ..." % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'

@@ -12,7 +12,6 @@ stopped earlier, and the validation accuracy of every seed over training.
 """
 
 import argparse
-import dataclasses
 import json
 import time
 from collections.abc import Sequence
@@ -23,63 +22,10 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 
 import brainsim as bs
-from brainsim.datasets import Loader, encode, load
-from brainsim.units import ms
-
-DT, STEPS, SIDE, HELD_OUT = 1 * ms, 20, 28, 5000
-
-
-@jax.jit
-def spikes(x: jax.Array, key: jax.Array | None = None) -> jax.Array:
-    """Pictures `(batch, 28, 28)` as one spike a pixel, `(time, batch, 784)`."""
-    first = encode.latency(x, STEPS, dt=DT, tau=(STEPS - 1) * DT, threshold=0.2, linear=True)
-    return first.reshape(STEPS, len(x), -1)
-
-
-@jax.jit
-def moved_spikes(x: jax.Array, key: jax.Array) -> jax.Array:
-    """The same of pictures that are moved by up to a pixel in both directions, each by itself."""
-    cut = lambda picture, at: jax.lax.dynamic_slice(jnp.pad(picture, 1), (at[0], at[1]), (SIDE, SIDE))
-    return spikes(jax.vmap(cut)(x, jax.random.randint(key, (len(x), 2), 0, 3)))
-
-
-def network(hidden: int, seed: int) -> bs.Sequential:
-    """784-hidden-10: leaky integrate-and-fire neurons, and a leaky readout that does not spike."""
-    return bs.Sequential(
-        bs.Linear(SIDE * SIDE, hidden),
-        ("hidden", bs.LIF(20 * ms)),
-        bs.Linear(hidden, 10, init=bs.Uniform(-(hidden**-0.5), hidden**-0.5)),
-        bs.LI(20 * ms),
-        dt=DT,
-        seed=seed,
-    )
-
-
-def pictures(size: int | None) -> tuple[Any, Any]:
-    """What trains, moved, and the pictures held out, as they are; of the first `size` or of all."""
-    data: Any = load("mnist", encode=spikes)
-    data = data.take(np.arange(size or len(data)))
-    kept = len(data) - min(HELD_OUT, len(data) // 4)
-    trains = dataclasses.replace(data.take(np.arange(kept)), encode=moved_spikes)
-    return trains, data.take(np.arange(kept, len(data)))
-
-
-def train(seed: int, data: Any, watched: Any, *, epochs: int, hidden: int) -> bs.train.Fit:
-    """One network: Adam, the learning rate falls along a cosine."""
-    batches = data.batches(128, key=seed)
-    rate = optax.cosine_decay_schedule(5e-3, epochs * len(batches))
-    return bs.fit(
-        network(hidden, seed),
-        batches,
-        valid=watched.batches(500),
-        loss=bs.losses.ce_sum,
-        optimizer=optax.adam(rate),
-        epochs=epochs,
-        key=seed,
-    )
+from brainsim.bench.recipes.mnist import SIDE, STEPS, held_out, spikes, train
+from brainsim.datasets import Loader, load
 
 
 def answers(model: bs.Sequential, loader: Loader) -> np.ndarray:
@@ -120,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     test = load("mnist", split="test", encode=spikes)
     test = test.take(np.arange(options.samples or len(test))).batches(500)
-    data, rows, right, curves, models = pictures(options.samples), [], [], [], []
+    (data, watched), rows, right, curves, models = held_out(options.samples), [], [], [], []
     print("seed   test accuracy   validation   hidden rate (Hz)   CPU seconds")
     for seed in range(options.seeds):
         started = time.process_time()
-        model, history, _ = train(seed, *data, epochs=options.epochs, hidden=options.hidden)
+        model, history, _ = train(data, seed=seed, epochs=options.epochs, hidden=options.hidden, watched=watched)
         used, valid = time.process_time() - started, history["valid_accuracy"]
         right.append(answers(model, test)), curves.append(valid), models.append(model)
         accuracy, rate = float(right[-1][-1].mean()), float(history["valid_rate/hidden"][-1])

@@ -20,95 +20,21 @@ import argparse
 import dataclasses
 import itertools
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import h5py
-import jax
 import numpy as np
-import optax
 
 import brainsim as bs
-from brainsim.datasets import EventDataset, Loader, augment, split
-from brainsim.train import metrics
-from brainsim.units import ms
-
-GAIN = 8.0
-SILENT = 40
-"""Of the Free Spoken Digits: the first channels are for sounds above 4 kHz, of which there are none; left out."""
-
+from brainsim.bench.recipes import parameters, spoken_digits, tested
+from brainsim.bench.recipes.spoken_digits import CHANNELS, PUBLISHED, SHORT, SILENT, Recipe, fsdd
+from brainsim.datasets import EventDataset, split
 
 WATCHED_TAKES = range(5, 15)
 """Of the Free Spoken Digits: held out of the training recordings (takes 5 to 49) while a recipe is looked for."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How recordings become frames, and a network of which kind is trained on them how.
-
-    A spike pulls the adaptation by (1 - exp(-dt / tau_adapt)) q b: the longer the step, the smaller `q` is to be.
-
-    Attributes:
-        dt: Time step (ms).
-        duration: Length of a recording (ms); what comes later is cut.
-        epochs: Number of epochs.
-        hidden: Neurons a layer.
-        batch: Recordings a batch.
-        rate: Learning rate at the beginning; it falls to 0 as a cosine.
-        dropout: Share of spikes that a layer loses in training.
-        q: Scale of the adaptation.
-        normalised: Whether the drive of every neuron is normalised.
-        loss: Loss of the readout.
-        metric: Accuracy that goes with the loss.
-        augmentations: What changes the recordings at random.
-    """
-
-    dt: float
-    duration: float
-    epochs: int
-    hidden: int
-    batch: int
-    rate: float
-    dropout: float
-    q: float
-    normalised: bool
-    loss: Callable[..., jax.Array]
-    metric: Callable[..., jax.Array]
-    augmentations: tuple[augment.Augmentation, ...]
-
-
-PUBLISHED = Recipe(
-    dt=4.0,
-    duration=1000.0,
-    epochs=300,
-    hidden=360,
-    batch=256,
-    rate=1e-2,
-    dropout=0.15,
-    q=120.0,
-    normalised=False,
-    loss=bs.losses.ce_softmax,
-    metric=metrics.accuracy_softmax,
-    augmentations=(augment.Shift(4), augment.Blend(0.5)),
-)
-SHORT = Recipe(
-    dt=15.0,
-    duration=600.0,
-    epochs=32,
-    hidden=256,
-    batch=64,
-    rate=7e-3,
-    dropout=0.2,
-    q=28.0,
-    normalised=True,
-    loss=bs.losses.ce_mean,
-    metric=metrics.accuracy,
-    augmentations=(augment.Stretch(0.15), augment.Shift(3)),
-)
 
 
 def shd(folder: Path, part: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -125,19 +51,6 @@ def shd(folder: Path, part: str) -> tuple[dict[str, np.ndarray], dict[str, np.nd
         return events, {"speaker": file["extra/speaker"][:]}
 
 
-def fsdd(folder: Path, part: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Events of the Free Spoken Digits as spikes of 100 cochlear channels; who spoke, and which take it is."""
-    with np.load(folder / f"fsdd_cochlea140_{part}.npz") as file:
-        heard = file["unit"] >= SILENT
-        events = {
-            "t_us": file["t"][heard].astype(np.int64) * 125 // 2,  # ticks of 62.5 us
-            "address": file["unit"][heard].astype(np.int32) - SILENT,
-            "offsets": np.concatenate([[0], np.cumsum(heard)])[file["offsets"]],
-            "y": file["labels"].astype(np.int32),
-        }
-        return events, {"speaker": file["speaker_names"][file["speaker"]], "take": file["take"]}
-
-
 def has_shd(root: Path | None) -> bool:
     """Whether a folder holds the Spiking Heidelberg Digits."""
     return root is not None and (root / "shd_train.h5").is_file()
@@ -146,14 +59,13 @@ def has_shd(root: Path | None) -> bool:
 def recordings(root: Path | None, part: str, dt: float, duration: float) -> tuple[EventDataset, dict[str, np.ndarray]]:
     """One split of whichever set is there, in frames of `dt` ms, cut after `duration` ms; and what is known of each."""
     if has_shd(root):
-        channels, (events, known) = 140, shd(root, part)
+        channels, (events, known) = CHANNELS, shd(root, part)
     else:
-        given = os.environ.get("BRAINSIM_DATA")
-        if root is None and not given:
-            raise SystemExit("give --root (shd_train.h5, shd_test.h5), or set BRAINSIM_DATA (fsdd_cochlea140/).")
-        channels, (events, known) = 140 - SILENT, fsdd(root or Path(str(given)) / "fsdd_cochlea140", part)
-    data = EventDataset.of(**events, shape=(channels,), dt=dt)
-    return dataclasses.replace(data, steps=round(duration / dt)), known
+        try:
+            channels, (events, known) = CHANNELS - SILENT, fsdd(root or spoken_digits.folder(), part)
+        except FileNotFoundError as error:
+            raise SystemExit(f"give --root (shd_train.h5, shd_test.h5), or: {error}") from None
+    return spoken_digits.framed(events, channels, dt, duration), known
 
 
 def parts(kind: str, root: Path | None, dt: float, duration: float) -> Iterator[tuple[str, EventDataset, EventDataset]]:
@@ -172,69 +84,31 @@ def parts(kind: str, root: Path | None, dt: float, duration: float) -> Iterator[
             yield f"speaker {name}", data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
 
 
-def orthogonal(key: jax.Array, context: Any) -> jax.Array:
-    """Recurrent weights that neither stretch nor shrink."""
-    return jax.nn.initializers.orthogonal()(key, context.shape)
-
-
-def network(recipe: Recipe, channels: int, classes: int, seed: int) -> bs.Sequential:
-    """channels-hidden-hidden-classes: SE-adLIF neurons, their membrane 20 to 100 ms, their adaptation 240 to 1200 ms.
-
-    Weights are `GAIN` times as large as published, or the drive is normalised, so that both layers spike from the start
-    (`bs.diagnose` says).
-    """
-    hidden = recipe.hidden
-
-    def layer(n_in: int, name: str) -> list[Any]:
-        neuron = bs.neurons.SEAdLIF((20 * ms, 100 * ms), (240 * ms, 1200 * ms), q=recipe.q)
-        weight = bs.Uniform(-GAIN * n_in**-0.5, GAIN * n_in**-0.5)
-        drive: list[Any] = [bs.Linear(n_in, hidden, init=weight, bias=not recipe.normalised)]
-        if recipe.normalised:
-            drive.append(bs.layers.BatchNorm(v_th=3.0))
-        return [*drive, (name, bs.Recurrent(neuron, hidden, weight=orthogonal)), bs.layers.Dropout(recipe.dropout)]
-
-    readout = bs.Linear(hidden, classes, init=bs.Uniform(-(hidden**-0.5), hidden**-0.5), bias=True)
-    layers = [*layer(channels, "first"), *layer(hidden, "second"), readout, bs.LI(60 * ms)]
-    return bs.Sequential(*layers, dt=recipe.dt * ms, seed=seed)
-
-
 def trained(
     train: EventDataset, held: EventDataset, recipe: Recipe, seed: int, out: Path, *, watched: bool
 ) -> dict[str, Any]:
     """Train one network, watched on `held` only where a recipe is looked for; its figures, and pictures in `out`."""
-    model = network(recipe, *train.shape, int(max(train.y.max(), held.y.max())) + 1, seed)
-    loader, evaluation = train.batches(recipe.batch, key=seed), held.batches(256)
-    rate = optax.cosine_decay_schedule(recipe.rate, recipe.epochs * len(loader))
-    started, cpu = time.perf_counter(), time.process_time()
-    model, history, _ = bs.fit(
-        model,
-        augment.Augmented(loader, *recipe.augmentations, seed=seed),
-        valid=evaluation if watched else None,
-        loss=recipe.loss,
-        metrics=(recipe.metric, "rate"),
-        optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate)),
+    evaluation, started, cpu = held.batches(256), time.perf_counter(), time.process_time()
+    model, history, _ = spoken_digits.train(
+        train,
+        seed=seed,
         epochs=recipe.epochs,
-        key=seed,
+        hidden=recipe.hidden,
+        recipe=recipe,
+        classes=int(max(train.y.max(), held.y.max())) + 1,
+        valid=evaluation if watched else None,
         log=[bs.train.CSV(out / "figures.csv")],
     )
     history.plot(out / "training.png")
     return {
-        "accuracy": accuracy(model, evaluation, recipe.metric),
+        "accuracy": tested(model, evaluation, recipe.metric).accuracy,
         "recordings": [len(train), len(held)],
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, bs.mask(model)))),
+        "parameters": parameters(model),
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu,
         "seed": seed,
         "history": history.to_dict(),
     }
-
-
-def accuracy(model: bs.Sequential, loader: Loader, metric: Callable[..., jax.Array]) -> float:
-    """Fraction of recordings whose class is found."""
-    model, hits = bs.inference_mode(model), 0.0
-    for x, y, lengths in loader:
-        hits += len(y) * float(metric(bs.run(model, x, lengths=lengths).out, y, lengths))
-    return hits / len(loader.data)
 
 
 def figures(runs: list[dict[str, Any]], options: argparse.Namespace, recipe: Recipe) -> dict[str, Any]:

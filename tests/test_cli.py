@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from brainsim import __main__ as cli
-from brainsim.bench import commands, demo, harness, info, worker
+from brainsim.bench import commands, demo, harness, info, process, worker
 
 
 def call(*arguments):
@@ -68,7 +68,7 @@ class TestBench:
 
     def test_a_child_that_fails_is_exit_code_1(self, monkeypatch):
         def launch(*_, **__):
-            raise worker.WorkerFailed("coba: the child process ended with code 1.")
+            raise process.WorkerFailed("coba: the child process ended with code 1.")
 
         monkeypatch.setattr(commands, "launch", launch)
         assert call("bench", "coba", "--json") == 1
@@ -90,7 +90,8 @@ class TestBench:
 
     def test_list(self, capsys):
         assert call("bench", "list", "--json") == 0
-        assert set(json.loads(capsys.readouterr().out)) == set(worker.WORKLOADS)
+        found = json.loads(capsys.readouterr().out)
+        assert set(found["workloads"]) == {*worker.WORKLOADS, *worker.SCRIPTS} and "datasets" in found["suites"]
 
     @pytest.mark.parametrize(("new", "code"), [(1.0, 0), (1.04, 0), (1.2, 1)])
     def test_compare_finds_a_regression(self, tmp_path, capsys, new, code):

@@ -4,18 +4,17 @@ import json
 import runpy
 from pathlib import Path
 
-import equinox as eqx
 import h5py
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import brainsim as bs
 from brainsim._native import WHY_XLA
 from brainsim._streams import Stream
 from brainsim._types import Drive
 from brainsim.bench.harness import lines_logged
+from brainsim.bench.recipes import mnist, parameters, spoken_digits
 from brainsim.units import mV, pA
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -90,10 +89,9 @@ def test_mnist_is_learned_and_drawn(data_folder, tmp_path, capsys):
 
 def test_mnist_pictures_move_by_at_most_a_pixel():
     """Every moved picture is one of the nine shifts of its original, and all nine occur."""
-    example = runpy.run_path(str(EXAMPLES / "train_mnist.py"))
     x = np.zeros((400, 28, 28), np.float32)
     x[:, 10, 10] = 1
-    frames = np.asarray(example["moved_spikes"](x, jax.random.key(0)))
+    frames = np.asarray(mnist.moved_spikes(x, jax.random.key(0)))
     assert frames.sum() == 400 and frames[0].sum() == 400
     rows, columns = np.divmod(frames[0].argmax(axis=-1), 28)
     assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == {(r, c) for r in (9, 10, 11) for c in (9, 10, 11)}
@@ -194,10 +192,8 @@ def test_takes_of_the_free_spoken_digits_are_held_out(spoken, tmp_path):
     assert found == [("speaker george", 90, 90), ("speaker theo", 90, 90)]
 
 
-def test_the_published_network_has_the_published_size(spoken):
-    example, _ = spoken
-    model = example["network"](example["PUBLISHED"], 140, 20, 0)
-    assert sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, bs.mask(model)))) == 450_020
+def test_the_published_network_has_the_published_size():
+    assert parameters(spoken_digits.network(spoken_digits.PUBLISHED, 140, 20, 0)) == 450_020
 
 
 @pytest.mark.slow

@@ -1,30 +1,43 @@
 #!/bin/sh
 # An environment of its own for each simulator that brainsim is measured against:
 #     sh benchmarks/peers/make_env.sh [PYTHON] [FOLDER] [PYTHON FOR TORCH]     default: python3.13, .peers/ and python3.11
-# Brian2 2.11 and brainevent 0.3 need Python 3.13 and 3.12; a C++ compiler is needed for Brian2. snnTorch and SpikingJelly
-# are installed without what they name, which would bring PyTorch for CUDA. Made once: a folder that is there is left alone.
-set -eu
+# Or: make peers PEERS_PYTHON=python3.13 PEERS_TORCH_PYTHON=python3.11. Brian2 2.11 and brainevent 0.3 need Python 3.13 and 3.12; a C++ compiler is needed for Brian2. The three on PyTorch share
+# it, and are installed without what they name, which would bring PyTorch for CUDA. An environment that is there is left
+# alone; one that cannot be made is told, with pip's reason in FOLDER/NAME/failed, and the next is tried.
+set -u
 python=${1:-python3.13}
 folder=${2:-.peers}
 torch_python=${3:-python3.11}
+failures=""
 
-make_env() { # name, packages
-    name=$1
-    shift
+make_env() { # name, interpreter, packages; then, after "--", those without what they name
+    name=$1 interpreter=$2 with="" without=""
+    shift 2
+    while [ $# -gt 0 ] && [ "$1" != -- ]; do with="$with $1" && shift; done
+    [ $# -gt 0 ] && shift && without="$*"
     if [ -e "$folder/$name/ready" ]; then return; fi
-    "$python" -m venv "$folder/$name"
-    "$folder/$name/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
-    touch "$folder/$name/ready"
-    echo "$folder/$name: $*"
+    echo "$folder/$name:$with $without"
+    rm -rf "${folder:?}/$name" && mkdir -p "$folder/$name"
+    if fill "$folder/$name" "$interpreter" >"$folder/$name.log" 2>&1; then
+        touch "$folder/$name/ready"
+    else
+        grep -m 1 -E "ERROR|rror:|not found" "$folder/$name.log" >"$folder/$name/failed" ||
+            echo "see $folder/$name.log" >"$folder/$name/failed"
+        failures="$failures $name"
+    fi
 }
 
-make_env brian2 brian2==2.11.0
-make_env brainevent brainevent==0.3.0 brainpy==2.9.0 brainstate==0.6.0 numba
+fill() { # folder, interpreter; the packages are in $with and $without
+    "$2" -m venv "$1" || return
+    pip="$1/bin/python -m pip install --quiet --disable-pip-version-check"
+    $pip $with || return
+    if [ -n "$without" ]; then $pip --no-deps $without || return; fi
+}
 
-if [ ! -e "$folder/snntorch/ready" ]; then
-    "$torch_python" -m venv "$folder/snntorch"
-    pip="$folder/snntorch/bin/python -m pip install --quiet --disable-pip-version-check"
-    $pip torch==2.13.0 numpy scipy matplotlib tqdm loguru
-    $pip --no-deps snntorch==1.0.0 spikingjelly==2.0.0
-    touch "$folder/snntorch/ready"
-fi
+make_env brian2 "$python" brian2==2.11.0
+make_env nest "$python" nest-simulator==3.10.0 numpy==2.5.5
+make_env brainevent "$python" brainevent==0.3.0 brainpy==2.9.0 brainstate==0.6.0 braintools==0.4.0 numba==0.68.1
+make_env torch "$torch_python" torch==2.13.0 numpy==2.4.6 scipy==1.17.1 matplotlib==3.11.2 tqdm==4.70.1 loguru==0.7.3 nir==1.0.8 nirtorch==2.6 -- snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0
+make_env spyx "$python" spyx==1.0.0
+
+for name in $failures; do echo "$folder/$name could not be made: $(cat "$folder/$name/failed")" >&2; done

@@ -45,7 +45,7 @@ def _say(answers: Any, message: dict[str, Any]) -> None:
     answers.flush()
 
 
-def given() -> tuple[Path, float, int]:
-    """Folder of the network, biological time (ms) and threads: the first arguments of every contestant."""
-    folder, duration, threads = sys.argv[1:4]
-    return Path(folder), float(duration), int(threads)
+def given() -> tuple[Path, float, int, str]:
+    """Folder of the network, biological time (ms), threads and the network's name: the arguments of every simulator."""
+    folder, duration, threads, network = sys.argv[1:5]
+    return Path(folder), float(duration), int(threads), network

@@ -1,5 +1,10 @@
-"""The classifier trained by brainsim: the contestant that the others are compared with."""
+"""The classifier trained by brainsim: the others are compared with it, and take the files that it writes.
 
+train_brainsim.py write FOLDER NET SEED
+train_brainsim.py FOLDER THREADS
+"""
+
+import sys
 import time
 from pathlib import Path
 
@@ -72,4 +77,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "write":
+        write(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    else:
+        main()

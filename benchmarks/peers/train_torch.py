@@ -1,7 +1,8 @@
-"""The classifier trained by snnTorch or SpikingJelly; the third argument tells which.
+"""The classifier trained by snnTorch, SpikingJelly or Norse; the third argument tells which.
 
 snnTorch's Leaky takes the reset off one step later and undecayed, u = beta u' + x - s', its recurrent layer as well, so
-that its losses are near, not equal; SpikingJelly's soft reset is the classifier's own.
+that its losses are near, not equal; SpikingJelly's soft reset is the classifier's own, and so is that of Norse's
+LIFBox, whose surrogate is SuperSpike's; its recurrent weights are a linear layer on the spikes of the step before.
 """
 
 import sys
@@ -92,9 +93,37 @@ class SpikingJelly(nn.Module):
         return self.readout(x)
 
 
+class Norse(nn.Module):
+    """Layer by layer, one step after the other."""
+
+    def __init__(self, classifier: Classifier):
+        from norse.torch import LIFBoxCell, LIFBoxParameters
+        from norse.torch.functional.reset import reset_subtract
+
+        super().__init__()
+        gain = 1 - BETA  # of an input in a step: dt / tau
+        parameters = LIFBoxParameters(torch.tensor(gain / 1e-3), alpha=torch.tensor(1.0), reset_method=reset_subtract)
+        self.cells = nn.ModuleList([LIFBoxCell(parameters) for _ in classifier.hidden])
+        self.inputs = nn.ModuleList([linear(w, b) for w, b, _ in classifier.hidden])
+        self.own = nn.ModuleList([nn.Identity() if r is None else linear(r, None) for _, _, r in classifier.hidden])
+        self.readout, self.gain = Readout(linear(*classifier.out)), 1 / gain
+
+    def forward(self, x):
+        for layer, own, cell in zip(self.inputs, self.own, self.cells, strict=True):
+            state, spikes, emitted = None, None, []
+            for current in layer(x).unbind(0):
+                if spikes is not None and isinstance(own, nn.Linear):
+                    current = current + own(spikes)
+                spikes, state = cell(self.gain * current, state)
+                emitted.append(spikes)
+            x = torch.stack(emitted)
+        self.rate = x.detach().mean()
+        return self.readout(x)
+
+
 def linear(weight, bias) -> nn.Linear:
     """A layer with given weights (in, out)."""
-    made = nn.Linear(*weight.shape)
+    made = nn.Linear(*weight.shape, bias=bias is not None)
     fill(made, weight, bias)
     return made
 
@@ -103,15 +132,18 @@ def fill(layer: nn.Linear, weight, bias) -> None:
     """Give a layer its weights (in, out) and bias."""
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weight).T)
-        layer.bias.zero_() if bias is None else layer.bias.copy_(torch.from_numpy(bias))
+        if bias is not None:
+            layer.bias.copy_(torch.from_numpy(bias))
+        elif layer.bias is not None:
+            layer.bias.zero_()
 
 
 def main() -> None:
     """Train one step a line."""
     classifier, threads = given()
     torch.set_num_threads(threads)
-    kind, package = {"snntorch": (SnnTorch, "snntorch"), "spikingjelly": (SpikingJelly, "spikingjelly")}[sys.argv[3]]
-    model = kind(classifier)
+    package = sys.argv[3]
+    model = {"snntorch": SnnTorch, "spikingjelly": SpikingJelly, "norse": Norse}[package](classifier)
     x, y = torch.from_numpy(classifier.x), torch.from_numpy(classifier.y).long()
     optimizer = torch.optim.Adam(model.parameters(), RATE)
     with torch.no_grad():

@@ -1,10 +1,11 @@
-"""`brainsim bench ...`: run a workload in a pinned child process, show a table or print its JSON.
+"""`brainsim bench ...`: run a workload in a pinned child process, show a table or print its JSON; run suites of them.
 
-Exit codes: 0 fine, 1 a check failed (or `compare` found a regression), 2 wrong usage.
+Exit codes: 0 fine, 1 a check failed (or `compare` found a regression), 2 wrong usage, 3 a peer is missing.
 """
 
 import enum
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from . import compare as comparison
-from . import operator, train
-from .coba import RATE_HZ
+from . import operator, peers, runner, suite, train
+from .dataset import RECIPES
 from .harness import passed
-from .worker import WorkerFailed, launch
+from .process import WorkerFailed
+from .worker import launch
 
 app = typer.Typer(no_args_is_help=True, help="Measure brainsim; the same work as its peers are measured on.")
 progress = Console(stderr=True)
@@ -105,21 +107,60 @@ def operator_command(
     _measure("operator", arguments, json, threads=threads, precision=precision, platform=platform)
 
 
+WORKLOADS = {
+    "coba": "conductance-based E-I network, wall seconds per biological second; both rates in their range",
+    "cuba": "current-based E-I network, the same",
+    "brunel": "Brunel's network of 12,500 neurons and noise, the same",
+    "train": f"one training step; nets {', '.join(train.HIDDEN)}; the loss must fall",
+    "operator": f"one operator; {', '.join(operator.NAMES)}; equal to its XLA definition",
+    "dataset": f"training on {', '.join(RECIPES)}; the test accuracy above that of no network",
+    "peers": f"a network ({', '.join(peers.SIMULATORS)}) in turns with peers; all must fire as often",
+    "training": f"a training step in turns with {', '.join(peers.TRAINERS)}; all must begin with the same loss",
+    "memory": "memory of a gradient through 1,000 steps, beside a scan by hand; equal losses",
+    "neurons": "every neuron model: fused, XLA, by hand in C; equal states",
+    "scan": "a layer of LIF neurons over time: fused, lax.scan, by hand in C; equal gradients",
+}
+"""What can be measured, and what is checked; suites have these names."""
+
+
 @app.command(name="list")
 def list_command(json: Json = None) -> None:
-    """The workloads and what they must show."""
-    workloads = {
-        "coba": f"E-I network, wall seconds per biological second; rates within {RATE_HZ[0]:g}-{RATE_HZ[1]:g} Hz",
-        "train": f"one training step; nets {', '.join(train.HIDDEN)}; the loss must fall",
-        "operator": f"one operator; {', '.join(operator.NAMES)}; equal to its XLA definition",
-    }
+    """The workloads and what they must show, and the shipped suites."""
+    suites = {name: f"{about} {len(suite.read(name))} rows." for name, about in suite.shipped().items()}
     if json is not None:
-        write(workloads, json)
+        write({"workloads": WORKLOADS, "suites": suites}, json)
         return
-    table = Table("workload", "what is measured and checked")
-    for name, sentence in workloads.items():
-        table.add_row(name, sentence)
-    Console().print(table)
+    for kind, known in (("workload", WORKLOADS), ("suite (`bench run`)", suites)):
+        table = Table(kind, "what is measured and checked")
+        for name, sentence in known.items():
+            table.add_row(name, sentence)
+        Console().print(table)
+
+
+@app.command(name="run")
+def run_command(
+    suites: Annotated[list[str], typer.Argument(metavar="SUITE...", help="Names of `bench list`, or TOML files.")],
+    out: Annotated[Path, typer.Option(help="Folder for a JSON file of each row, and the page index.html.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on: rows that are there are not run again.")] = False,
+    peers: Annotated[str | None, typer.Option(help="Names with commas between them: measure beside these.")] = None,
+    environments: Annotated[Path, typer.Option(help="What `make peers` made.")] = Path(".peers"),
+) -> None:
+    """Measure the rows of suites; exit code 1: a row or a check failed, 3: else fine, but a peer is missing."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the row's process as well
+    try:
+        rows = [row for name in suites for row in suite.read(name, peers)]
+        tally = runner.run(rows, out, resume=resume, environments=str(environments.absolute()), console=progress)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    progress.print(f"{out / runner.page.FILE}: {tally.measured} rows", highlight=False, soft_wrap=True)
+    for count, what in ((tally.failed, "without a result"), (tally.wrong, "with a check that failed")):
+        if count:
+            progress.print(f"{count} {what}; see the page and the logs beside it")
+    if tally.missing:
+        progress.print("peers are missing: `make peers` makes their environments")
+    raise typer.Exit(tally.exit_code)
 
 
 @app.command()
@@ -131,9 +172,11 @@ def compare(
 ) -> None:
     """Results side by side; exit code 1 where one became slower than `--min-ratio` allows."""
     try:
-        rows = comparison.compare(old, new)
+        rows, alone = comparison.compare(old, new)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    for name in alone:
+        progress.print(f"not compared: {name}", markup=False, highlight=False)
     if json is not None:
         write([row._asdict() | {"ratio": row.ratio} for row in rows], json)
     else:

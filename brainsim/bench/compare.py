@@ -2,7 +2,7 @@
 
     ratio = median(old) / median(new)        2: twice as fast, 0.5: half as fast
 
-Times in s; results are JSON files that `brainsim bench ... --json FILE` wrote.
+Times in s; results are JSON files that `brainsim bench ... --json FILE` wrote, or `brainsim bench run` in a folder.
 """
 
 import json
@@ -47,21 +47,35 @@ def read(path: Path) -> list[dict[str, Any]]:
     return results
 
 
-def compare(old: Path, new: Path) -> list[Row]:
+def compare(old: Path, new: Path) -> tuple[list[Row], list[str]]:
     """Pair the results of two files or folders by workload and arguments.
+
+    Returns:
+        The pairs; and what is in one of both alone, or has no result, in words.
 
     Raises:
         ValueError: Nothing to pair.
     """
-    before = {_identity(outcome): outcome for outcome in read(old)}
+    sides = {path: {_identity(outcome): outcome for outcome in read(path)} for path in (old, new)}
+    before, after = ({k: o for k, o in sides[path].items() if "error" not in o} for path in (old, new))
     rows = [
         Row(outcome["workload"], outcome["arguments"], before[key]["median"], outcome["median"])
-        for outcome in read(new)
-        if (key := _identity(outcome)) in before
+        for key, outcome in after.items()
+        if key in before
     ]
     if not rows:
         raise ValueError(f"{old} and {new}: no workload with the same arguments in both.")
-    return rows
+    alone = [
+        f"{path}: {outcome['workload']} {_words(outcome['arguments'])}{' failed' if 'error' in outcome else ''}"
+        for path in (old, new)
+        for key, outcome in sides[path].items()
+        if not (key in before and key in after)
+    ]
+    return rows, alone
+
+
+def _words(arguments: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in arguments.items() if value is not None)
 
 
 def _identity(outcome: dict[str, Any]) -> str:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-SOURCES = Path(__file__).resolve().parents[2] / "benchmarks" / "limits"
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+"""The checkout's folder of scripts and limits; an installed package has none."""
+
+SOURCES = BENCHMARKS / "limits"
 FLAGS = ("-O3", "-march=native", "-ffast-math", "-fPIC")
 
 

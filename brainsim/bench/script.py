@@ -2,7 +2,7 @@
 
     python benchmarks/NAME.py [options of its own] [--threads N] [--json FILE]
 
-Exit code 1: a check failed, or the child did.
+Exit code 1: a check failed, or the child did; 3: else fine, but a peer is missing.
 """
 
 import argparse
@@ -17,9 +17,8 @@ from rich.table import Table
 
 from . import commands
 from .harness import passed
-from .worker import WorkerFailed, answer
-
-_CHILD = "BRAINSIM_BENCH_CHILD"
+from .process import WorkerFailed, answer
+from .worker import CHILD
 
 
 def main(measure: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser) -> None:
@@ -33,11 +32,11 @@ def main(measure: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser
     parser.add_argument("--json", default=None, metavar="FILE", help="JSON into FILE, - for stdout")
     options = vars(parser.parse_args())
     threads, target = options.pop("threads"), options.pop("json")
-    if _CHILD in os.environ:
+    if CHILD in os.environ:
         print(json.dumps(measure(**options)))
         return
     try:
-        outcome = answer([sys.executable, *sys.argv], threads=threads, extra={_CHILD: "1"})
+        outcome = answer([sys.executable, *sys.argv], threads=threads, extra={CHILD: "1"})
     except (ValueError, WorkerFailed) as error:
         sys.exit(str(error))
     outcome["arguments"] |= {"threads": threads}
@@ -46,13 +45,18 @@ def main(measure: Callable[..., dict[str, Any]], parser: argparse.ArgumentParser
         _show_rows(outcome.get("rows", {}))
     else:
         commands.write(outcome, target)
+    for name, why in outcome.get("missing", {}).items():
+        commands.progress.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
     if not passed(outcome):
         sys.exit(f"check failed: {[name for name, entry in outcome['checks'].items() if not entry['ok']]}")
+    if outcome.get("missing"):
+        sys.exit(3)
 
 
 def _show_rows(rows: dict[str, dict[str, Any]]) -> None:
     """The rows of a result that has several, one column a figure."""
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    figures = (column for row in rows.values() for column, value in row.items() if not isinstance(value, list | dict))
+    columns = list(dict.fromkeys(figures))
     table = Table("", *columns)
     for name, row in rows.items():
         table.add_row(name, *(_cell(row.get(column)) for column in columns))

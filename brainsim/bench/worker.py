@@ -1,26 +1,34 @@
-"""One workload in a process of its own: cores and threads are fixed before JAX starts, peak memory is its own.
+"""One workload in a process of its own, by name.
 
 The parent calls `launch`; the child (`python -m brainsim.bench.worker NAME ARGUMENTS`) prints one JSON object on
 stdout, and what goes wrong on stderr.
 """
 
-import contextlib
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from . import coba, operator, train
-from .harness import affinity
+from . import brunel, coba, cuba, dataset, operator, simulating, train, training
+from .limit import BENCHMARKS
+from .process import answer
 
-WORKLOADS = {"coba": coba.measure, "train": train.measure, "operator": operator.measure}
+WORKLOADS: dict[str, Callable[..., dict[str, Any]]] = {
+    "coba": coba.measure,
+    "cuba": cuba.measure,
+    "brunel": brunel.measure,
+    "train": train.measure,
+    "operator": operator.measure,
+    "dataset": dataset.measure,
+    "peers": simulating.measure,
+    "training": training.measure,
+}
+SCRIPTS = ("memory", "neurons", "scan")
+"""Workloads that are scripts of the checkout's `benchmarks/`."""
 
-
-class WorkerFailed(RuntimeError):
-    """The child process ended without a result; its own message is on stderr."""
+CHILD = "BRAINSIM_BENCH_CHILD"
+"""Set in the environment of a script that is to measure, not to start itself once more."""
 
 
 def launch(
@@ -30,82 +38,35 @@ def launch(
     threads: int | None = None,
     precision: str = "f32",
     platform: str | None = None,
+    kernels: str = "on",
+    log: Path | None = None,
 ) -> dict[str, Any]:
     """Run a workload in a fresh process and return its result.
 
     Args:
-        workload: Name in `WORKLOADS`.
+        workload: Name in `WORKLOADS` or `SCRIPTS`.
         arguments: Keyword arguments of the workload's `measure`.
         threads: Cores to pin the process to, and as many threads; None leaves both as they are.
         precision: "f32" or "f64".
         platform: JAX platform, such as "cpu"; None lets JAX choose.
+        kernels: "off" leaves everything to XLA.
+        log: File for what the process says on stderr; None shows it.
 
     Raises:
         ValueError: More threads than this process has cores.
         WorkerFailed: The child raised.
     """
-    command = [sys.executable, "-m", "brainsim.bench.worker", workload, json.dumps(arguments)]
-    outcome = answer(command, threads=threads, precision=precision, platform=platform)
-    options = {"threads": threads, "precision": precision, "platform": platform}
+    command, extra = [sys.executable, "-m", "brainsim.bench.worker", workload, json.dumps(arguments)], {}
+    if workload in SCRIPTS:
+        words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+        command, extra = [sys.executable, str(BENCHMARKS / f"{workload}.py"), *words], {CHILD: "1"}
+    if kernels == "off":
+        extra["BRAINSIM_KERNELS"] = "off"
+    outcome = answer(command, threads=threads, precision=precision, platform=platform, extra=extra, log=log)
+    options: dict[str, Any] = {"threads": threads, "precision": precision, "platform": platform}
+    if kernels == "off":
+        options["kernels"] = "off"
     return outcome | {"arguments": outcome["arguments"] | options}
-
-
-def answer(
-    command: list[str],
-    *,
-    threads: int | None = None,
-    precision: str = "f32",
-    platform: str | None = None,
-    extra: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """The JSON object that a pinned child process prints on stdout; see `launch`.
-
-    Args:
-        command: The child.
-        threads: Cores to pin it to, and as many threads.
-        precision: "f32" or "f64".
-        platform: JAX platform.
-        extra: Environment variables besides.
-    """
-    environment = {**_environment(threads, precision, platform), **extra}
-    with pinned(threads):
-        child = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True, check=False)
-    if child.returncode:
-        raise WorkerFailed(f"{' '.join(command[1:4])}: the child process ended with code {child.returncode}.")
-    return json.loads(child.stdout)
-
-
-def thread_environment(threads: int | None) -> dict[str, str]:
-    """Variables that tell numerical libraries how many threads they have."""
-    if threads is None:
-        return {}
-    counts = dict.fromkeys(("NPROC", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads))  # XLA's pool reads NPROC
-    flags = os.environ.get("XLA_FLAGS", "")
-    single = {"XLA_FLAGS": f"{flags} --xla_cpu_multi_thread_eigen=false".strip()} if threads == 1 else {}
-    return counts | single
-
-
-def _environment(threads: int | None, precision: str, platform: str | None) -> dict[str, str]:
-    environment = dict(os.environ, JAX_ENABLE_X64=str(precision == "f64")) | thread_environment(threads)
-    if platform is not None:
-        environment["JAX_PLATFORMS"] = platform
-    return environment
-
-
-@contextlib.contextmanager
-def pinned(threads: int | None) -> Iterator[None]:
-    """Let children inherit the first `threads` cores of this process; its own cores are given back afterwards."""
-    cores = affinity()
-    if threads is not None and threads > len(cores):
-        raise ValueError(f"`threads`: this process may use {len(cores)} cores, got {threads}.")
-    if threads is None or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    os.sched_setaffinity(0, cores[:threads])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 def main() -> None:

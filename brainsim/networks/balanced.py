@@ -2,11 +2,14 @@
 
     COBA:  tau dv/dt = (v_rest - v) + g_E (e_E - v) + g_I (e_I - v) + 20 mV;    tau_k dg_k/dt = -g_k
     CUBA:  tau dv/dt = (v_rest - v) + i_E + i_I;                               tau_k di_k/dt = -i_k
+    Brunel:  tau dv/dt = -v;    v <- v + J per excitatory or external spike, v - g J per inhibitory one
 
-80 % of the neurons excite; every pair is connected with probability 80/n, so that a neuron has 80 synapses and weights
-stay what they are at every size. Conductances are relative to the leak, g_leak = 1 nS: with r_mem = 1 GOhm, the numbers
-in nS, pA and mV are the same. Vogels and Abbott, J. Neurosci. 25 (2005) 10786; Brette et al., J. Comput. Neurosci.
-23 (2007) 349.
+80 % of the neurons excite. In the first two every pair is connected with probability 80/n, so that a neuron has 80
+synapses and weights stay what they are at every size. Conductances are relative to the leak, g_leak = 1 nS: with r_mem
+= 1 GOhm, the numbers in nS, pA and mV are the same.
+
+Vogels and Abbott, J. Neurosci. 25 (2005) 10786; Brette et al., J. Comput. Neurosci. 23 (2007) 349; Brunel, J. Comput.
+Neurosci. 8 (2000) 183.
 """
 
 from typing import Any

@@ -2,8 +2,8 @@
 
     tau dv/dt = -v,    v <- v + J for an excitatory spike,  v <- v - g J for an inhibitory one,  both D ms late
 
-Each neuron has `indegree` excitatory and a quarter as many inhibitory partners, and receives spikes of weight J at the
-rate eta nu_th outside, where nu_th = v_th / (J tau) would just make the mean of v reach the threshold. Four regimes
+Each neuron has excitatory partners and a quarter as many inhibitory ones, and receives spikes of weight J from outside
+at the rate eta nu_th, where nu_th = v_th / (J tau) would just make the mean of v reach the threshold. Four regimes
 (figure 8 of the paper):
 
 | regime | g | eta |
@@ -18,7 +18,7 @@ Brunel, J. Comput. Neurosci. 8 (2000) 183, model A; `analysis.siegert_rate` is i
 
 from typing import Any
 
-from .. import _checks, units
+from .. import _checks
 from ..connectivity import FixedIndegree, OneToOne
 from ..neurons import LIF, Poisson
 from ..synapses import Delta, Projection
@@ -29,52 +29,48 @@ from .population import Population
 
 
 def brunel(
+    n: int = 12_500,
+    *,
     g: float = 5.0,
     eta: float = 2.0,
-    *,
-    n: int = 12_500,
-    indegree: int = 1000,
-    weight: Any = 0.1 * mV,
-    delay: Any = 1.5 * ms,
     v_reset: Any = 10 * mV,
+    delay: Any = 1.5 * ms,
     seed: int = 1,
     dt: Any = 0.1 * ms,
 ) -> Network:
     """The network, with the paper's numbers: tau 20 ms, threshold 20 mV, refractory 2 ms.
 
+    Each neuron has a tenth of all neurons as partners. J is 0.1 mV at 12,500 neurons and goes with 1/n, so that the
+    mean drive is the same at every size and smaller networks are noisier.
+
     Args:
-        g: Strength of inhibition relative to excitation, > 0.
-        eta: Rate from outside relative to the one at which the mean voltage reaches the threshold.
         n: Neurons; the first 80 % are the population "E", the rest "I".
-        indegree: Excitatory partners of each neuron; inhibitory ones are a quarter of it.
-        weight: Size J of an excitatory postsynaptic potential (mV).
+        g: Strength of inhibition relative to excitation.
+        eta: Rate from outside relative to the one at which the mean voltage reaches the threshold.
+        v_reset: Voltage after a spike (mV).
         delay: Transmission delay (ms).
-        v_reset: Voltage after a spike (mV); 10 in the paper, 0 where simulators are compared.
         seed: Seed of wiring, initial voltages and spikes from outside.
         dt: Step (ms).
 
     Raises:
-        ValueError: Fewer neurons than partners, or a number out of its range.
+        ValueError: A number out of its range.
     """
+    _checks.within("n", n, low=50)
     _checks.within("g", g, low=0.0)
     _checks.within("eta", eta, low=0.0)
-    _checks.within("n", n, low=5)
-    excitatory, inhibitory = 4 * n // 5, n - 4 * n // 5
-    _checks.within("indegree", indegree, low=4, high=excitatory)
-    jump = float(units.strip("weight", weight, "mV"))
+    sizes = {"E": 4 * n // 5, "I": n - 4 * n // 5}
+    jump = 0.1 * 12_500 / n
     lif = LIF(tau_mem=20 * ms, v_th=20 * mV, v_reset=v_reset, t_ref=2 * ms)
     populations: dict[str, Any] = {
-        name: Population(size, lif, init={"v": Uniform(0 * mV, 20 * mV)})
-        for name, size in (("E", excitatory), ("I", inhibitory))
+        name: Population(size, lif, init={"v": Uniform(0 * mV, 20 * mV)}) for name, size in sizes.items()
     }
-    rate = eta * threshold_rate(jump)
-    outside = {f"outside_{name}": Poisson(population.size, rate * Hz) for name, population in populations.items()}
+    outside = {f"outside_{name}": Poisson(size, eta * threshold_rate(jump) * Hz) for name, size in sizes.items()}
     wiring = [
-        Projection(pre, post, FixedIndegree(k), strength * mV, Delta(), delay=delay, sign=sign)
-        for pre, k, strength, sign in (("E", indegree, jump, 1), ("I", indegree // 4, -g * jump, -1))
-        for post in ("E", "I")
+        Projection(pre, post, FixedIndegree(sizes[pre] // 10), strength * mV, Delta(), delay=delay, sign=sign)
+        for pre, strength, sign in (("E", jump, 1), ("I", -g * jump, -1))
+        for post in sizes
     ]
-    driven = [Projection(f"outside_{name}", name, OneToOne(), weight, Delta()) for name in ("E", "I")]
+    driven = [Projection(f"outside_{name}", name, OneToOne(), jump * mV, Delta()) for name in sizes]
     return Network(populations | outside, [*wiring, *driven], dt=dt, seed=seed)
 
 

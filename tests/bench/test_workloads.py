@@ -1,13 +1,19 @@
 """The workloads are what they say, and their results have the fields that others script against."""
 
 import json
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from brainsim.bench import coba, operator, train
+from brainsim.bench import brunel, coba, cuba, dataset, digits, harness, operator, recipes, train
 from brainsim.bench.worker import WORKLOADS
+from brainsim.networks import Sequential
+from brainsim.networks.layers import Linear
+from brainsim.neurons import LI, LIF
+from brainsim.train import fit, losses
 
 EVERY = {"schema", "workload", "arguments", "samples", "median", "min", "iqr", "compile_s", "checks", "kernels"}
 EVERY |= {"versions", "commit", "cpu_model", "affinity", "load_average", "peak_rss_mb"}
@@ -20,7 +26,7 @@ def assert_fields(outcome, *names):
 
 
 def test_every_workload_can_be_launched():
-    assert set(WORKLOADS) == {"coba", "train", "operator"}
+    assert set(WORKLOADS) == {"coba", "cuba", "brunel", "train", "operator", "dataset", "peers", "training"}
 
 
 def test_coba():
@@ -30,6 +36,52 @@ def test_coba():
     assert outcome["synapses"] == pytest.approx(80_000, rel=0.05)
     rate = 0.8 * outcome["rate_hz_E"] + 0.2 * outcome["rate_hz_I"]
     assert outcome["synaptic_events_per_s"] * outcome["median"] == pytest.approx(rate * 100 * 80, rel=0.5)
+
+
+@pytest.mark.parametrize(("module", "neurons"), [(cuba, 4000), (brunel, 500)])
+def test_other_networks(module, neurons):
+    outcome = module.measure(neurons=neurons, duration=200.0, seed=2, repeats=3, warmup=0)
+    assert_fields(outcome, "wall_per_bio_s", "rate_hz_E", "rate_hz_I", "synaptic_events_per_s")
+    assert outcome["synapses"] == pytest.approx(neurons * (80 if module is cuba else neurons // 10), rel=0.05)
+    assert outcome["rate_hz_E"] > 1 and (module is brunel or harness.passed(outcome))  # Brunel: at 12,500 neurons
+
+
+def test_dataset(monkeypatch):
+    """A recipe as the workload runs it, on the digits of scikit-learn in the place of its recordings."""
+    recipe = SimpleNamespace(
+        official=lambda: (digits.data("train"), digits.data("test")),
+        train=lambda data, *, seed, epochs, hidden: fit(
+            Sequential(Linear(64, hidden), ("hidden", LIF(20.0)), Linear(hidden, 10), LI(20.0), dt=1.0, seed=seed),
+            data.batches(64, key=seed),
+            loss=losses.ce_sum,
+            optimizer=optax.adam(3e-3),
+            epochs=epochs,
+        ),
+    )
+    monkeypatch.setitem(dataset.RECIPES, "mnist", recipe)
+    outcome = dataset.measure(data="mnist", hidden=32, epochs=3, seed=0)
+    assert {*EVERY, "accuracy", "parameters", "train_s", "loss"} <= set(json.loads(json.dumps(outcome)))
+    assert outcome["parameters"] == 64 * 32 + 32 * 10 and len(outcome["samples"]) == 2
+    assert outcome["accuracy"] > 0.3 and (outcome["n_train"], outcome["n_test"]) == (1257, 360)
+    assert 0 < outcome["rates_hz"]["hidden.spikes"] < 1000 and set(outcome["rates_hz"]) == {"hidden.spikes"}
+    with pytest.raises(ValueError, match="`data`"):
+        dataset.measure(data="cifar", seed=0)
+
+
+def test_a_recipe_is_tested_on_the_steps_that_a_recording_lasts():
+    """Rate of a layer that passes everything on: one spike in each step of the recording, none counted after it."""
+    model = Sequential(("hidden", LIF(20.0, v_th=0.5)), dt=2.0, input_shape=(3,))
+    x, y, lengths = np.full((10, 2, 3), 100.0, np.float32), np.array([0, 1]), np.array([10, 4])
+    found = recipes.tested(model, Batches([(x, y, lengths)], data=y), lambda out, y, mask: jnp.float32(0.5))
+    assert found.accuracy == 0.5 and found.rates_hz == {"hidden.spikes": pytest.approx(500.0)}
+
+
+class Batches(list):
+    """A loader of given batches."""
+
+    def __init__(self, batches, data):
+        super().__init__(batches)
+        self.data = data
 
 
 @pytest.mark.parametrize("net", train.HIDDEN)

@@ -6,15 +6,15 @@ import pytest
 import brainsim as bs
 from brainsim.analysis import brunel_rate
 from brainsim.networks.brunel import brunel, threshold_rate
-from brainsim.units import ms, mV
+from brainsim.units import ms
 
-SMALL = dict(n=2500, indegree=200, weight=0.5 * mV)
+N = 2500
 THEORY = dict(indegree=200, weight=0.5)
 
 
 def fired(g: float, eta: float):
     """Rate (Hz), mean ISI CV of "E", and how much its population rate (1 ms) varies around its mean."""
-    result = bs.simulate(brunel(g, eta, seed=3, **SMALL), 600 * ms, record=["E.spikes", "E.rate"], progress=False)
+    result = bs.simulate(brunel(N, g=g, eta=eta, seed=3), 600 * ms, record=["E.spikes", "E.rate"], progress=False)
     rate = np.asarray(result["E"].rate)[200:]
     return rate.mean(), np.nanmean(bs.analysis.isi_cv(result["E"], skip=200)), rate.std() / rate.mean()
 
@@ -40,7 +40,7 @@ def test_synchronous_irregular():
 
 
 def test_built_as_published():
-    net = brunel(n=2500, indegree=200)
+    net = brunel(N)
     assert {name: int(c.n_synapses) for name, c in net.projections.items()} == {
         "E->E": 400_000,
         "E->I": 100_000,
@@ -49,10 +49,10 @@ def test_built_as_published():
         "outside_E->E": 2000,
         "outside_I->I": 500,
     }
-    assert float(net["I->E"].weight) == pytest.approx(-0.5) and float(net["E->I"].delay) == pytest.approx(1.5)
+    assert float(net["I->E"].weight) == pytest.approx(-2.5) and float(net["E->I"].delay) == pytest.approx(1.5)
     assert threshold_rate(0.1) == pytest.approx(10_000)  # 1,000 partners outside at 10 Hz each
-    with pytest.raises(ValueError, match="`indegree`"):
-        brunel(n=1000)
+    with pytest.raises(ValueError, match="`n` must be >= 50"):
+        brunel(49)
 
 
 def test_the_theory_gives_the_numbers_of_the_paper():
@@ -63,5 +63,5 @@ def test_the_theory_gives_the_numbers_of_the_paper():
 @pytest.mark.kernels
 def test_events_from_outside_cross_inside_the_neurons_loop():
     """Neuron i to neuron i is arithmetic on elements: no row is looked up."""
-    ways = {part.name: part.way for part in bs.explain(brunel(n=50, indegree=4)).parts}
+    ways = {part.name: part.way for part in bs.explain(brunel(50)).parts}
     assert ways["outside_E->E"] == "fused" and ways["E->E"] == "kernel"

@@ -1,5 +1,10 @@
-"""The conductance-based E-I network in brainsim: the contestant that the others are compared with."""
+"""A balanced network in brainsim: the others are compared with it, and take the files that it writes.
 
+simulate_brainsim.py write FOLDER NEURONS SEED NETWORK
+simulate_brainsim.py FOLDER DURATION THREADS NETWORK
+"""
+
+import sys
 import time
 from pathlib import Path
 
@@ -10,23 +15,26 @@ from serve import given, serve
 
 import brainsim as bs
 from brainsim import Rate
-from brainsim.bench import coba
+from brainsim.bench.network import voltages, wiring
 from brainsim.networks import balanced
+from brainsim.networks.brunel import brunel
+
+MAKE = {"coba": balanced.coba, "cuba": balanced.cuba, "brunel": brunel}
 
 
-def write(folder: Path, neurons: int, seed: int) -> None:
+def write(folder: Path, neurons: int, seed: int, network: str) -> None:
     """Lay down the synapses and initial voltages that all contestants take, and how they were made."""
-    net = balanced.coba(neurons, seed=seed)
-    indptr, indices = coba.wiring(net)
-    arrays = {"indptr": indptr, "indices": indices, "v": coba.voltages(net.init_state()), "seed": np.int64(seed)}
+    net = MAKE[network](neurons, seed=seed)
+    indptr, indices = wiring(net)
+    arrays = {"indptr": indptr, "indices": indices, "v": voltages(net.init_state()), "seed": np.int64(seed)}
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
 
 
 def main() -> None:
     """Compile once, run once a line."""
-    folder, duration, _ = given()
-    net = balanced.coba(np.load(folder / "v.npy").size, seed=int(np.load(folder / "seed.npy")))
+    folder, duration, _, network = given()
+    net = MAKE[network](np.load(folder / "v.npy").size, seed=int(np.load(folder / "seed.npy")))
     steps, state = round(duration / net.dt), net.init_state()
     sizes = [net.populations[name].size for name in "EI"]
 
@@ -46,4 +54,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "write":
+        write(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
+    else:
+        main()

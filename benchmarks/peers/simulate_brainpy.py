@@ -60,7 +60,7 @@ class Network(brainstate.nn.Module):
 
 def main() -> None:
     """Compile once, run once a line."""
-    folder, duration, _ = given()
+    folder, duration, _, _ = given()
     brainstate.environ.set(dt=DT * u.ms)
     net = Network(np.load(folder / "v.npy"))
     brainstate.nn.init_all_states(net)
