@@ -1,5 +1,6 @@
 """Figure of the firing statistics: how rates, intervals, irregularity and pairwise correlations are distributed."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,19 @@ _TAIL = 0.003
 """Share of the values that may lie beyond either end of an axis."""
 
 
-def plot_statistics(result: "Result", *, skip: float = 0.0, neurons: int = 200, seed: int = 0) -> "Figure":
+def plot_statistics(
+    result: "Result",
+    path: str | os.PathLike[str] | None = None,
+    *,
+    skip: Any = 0.0,
+    neurons: int = 200,
+    seed: int = 0,
+) -> "Figure":
     """Distributions over the neurons of every population: rate, interval, ISI CV, and correlation over pairs.
 
     Args:
         result: A run that recorded spikes.
+        path: Image file to write (PNG, PDF, SVG), or None.
         skip: Time left out at the beginning (ms).
         neurons: Neurons drawn for the pairs (counts in 5 ms).
         seed: Seed of that draw.
@@ -60,10 +69,12 @@ def plot_statistics(result: "Result", *, skip: float = 0.0, neurons: int = 200, 
             _densities(axes, values, logarithmic=title == "Intervals")
         grid[2].axvline(1.0, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
         grid[3].axvline(0.0, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+    if path is not None:
+        figure.savefig(path)
     return figure
 
 
-def _intervals(spikes: Any, skip: float) -> np.ndarray:
+def _intervals(spikes: Any, skip: Any) -> np.ndarray:
     trains = trains_of(spikes, skip, None, None)
     order = np.argsort(trains.row, kind="stable")
     row, t = trains.row[order], trains.t[order]

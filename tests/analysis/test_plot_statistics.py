@@ -6,7 +6,7 @@ import pytest
 import brainsim as bs
 from brainsim.analysis import Result, plot_connectivity, plot_statistics, plot_weights
 from brainsim.recording import Recorder, Spikes, Trace
-from brainsim.units import mV, pA
+from brainsim.units import ms, mV, pA
 
 
 def result(dense):
@@ -20,9 +20,10 @@ def area(stairs):
     return (values * np.diff(edges)).sum()
 
 
-def test_distributions():
+def test_distributions(tmp_path):
     dense = np.random.default_rng(0).random((4000, 40)) < 0.03
-    figure = plot_statistics(result(dense), skip=100)
+    figure = plot_statistics(result(dense), tmp_path / "s.png", skip=100 * ms)
+    assert (tmp_path / "s.png").stat().st_size > 10_000
     rate, interval, cv, pairs = figure.axes
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "rate (Hz)", "interval (ms)", "CV of intervals", "coefficient of counts in 5 ms",
