@@ -2,13 +2,16 @@
 
     BRAINSIM_DATA=folder python examples/celegans.py --out celegans
 
-    C dv/dt = -g (v - E) + sum_k g_k (e_k - v) + I,     g_k rises by `unit` x (sections of the synapse) per spike
+    C dv/dt = -g (v - E) + sum_k g_k (e_k - v) + sum_j w_j (v_j - v) + I
 
-Who reaches whom, and by how many sections, is measured (Cook et al., Nature 571 (2019) 63, SI 5; folder `celegans` with
-`cells.csv` and `chemical.csv`). A neuron inhibits where its transmitter is GABA, as in c302 (Gleeson et al., Phil.
-Trans. R. Soc. B 373 (2018) 20170379). The rest is not: most of the worm's neurons are graded, and a spiking cell with
-one set of parameters stands for all. ALML, ALMR and AVM are the touch receptors of the front (Chalfie et al., J.
-Neurosci. 5 (1985) 956), whose first partners include the command interneurons AVD, AVB and PVC.
+g_k rises by `unit` x (sections of the synapse) per spike; w_j is `gap` x (sections of the gap junction).
+
+Who reaches whom, and by how many sections, is measured (Cook et al., Nature 571 (2019) 63, SI 5; folder `celegans`
+with `cells.csv`, `chemical.csv` and `gap_symmetric.csv`). A neuron inhibits where its transmitter is GABA, as in c302
+(Gleeson et al., Phil. Trans. R. Soc. B 373 (2018) 20170379). The rest is not: most of the worm's neurons are graded,
+and a spiking cell with one set of parameters stands for all; gap junctions much stronger than the default hold all
+neurons at rest. ALML, ALMR and AVM are the touch receptors of the front (Chalfie et al., J. Neurosci. 5 (1985) 956),
+whose first partners include the command interneurons AVD, AVB and PVC.
 """
 
 import argparse
@@ -54,23 +57,22 @@ def chemical(folder: Path, cells: Table, unit: float) -> list[bs.Projection]:
     return projections
 
 
-def electrical(folder: Path, cells: Table) -> list[bs.Projection]:
-    """Where gap junctions join: `gap_symmetric.csv` (a, b, em_sections), each junction in both directions.
+def electrical(folder: Path, cells: Table, unit: float) -> bs.Projection:
+    """Gap junctions, `unit` nS for each section: a junction stands in the file in both directions, and acts in both."""
+    edges, sections = between_neurons(folder / "gap_symmetric.csv", cells.words("cell"), "a", "b")
+    once = edges.pre < edges.post
+    rule = bs.EdgeList(edges.pre[once], edges.post[once], shape=edges.shape)
+    return bs.Projection("N", "N", rule, unit * sections[once] * nS, bs.synapses.GapJunction(), name="electrical")
 
-    This version runs on the chemical synapses alone.
-    """
-    del folder, cells
-    return []
 
-
-def network(folder: Path, unit: float, seed: int) -> tuple[bs.Network, Table]:
+def network(folder: Path, unit: float, gap: float, seed: int) -> tuple[bs.Network, Table]:
     """The network, and the table of its neurons."""
     cells = neurons(folder)
     lif = bs.LIF(
         tau_mem=20 * ms, v_th=-45 * mV, v_reset=-60 * mV, v_rest=-60 * mV, t_ref=3 * ms, c_mem=20 * pF, i_bias=8 * pA
     )
     population = bs.Population(len(cells.words("cell")), lif, init={"v": bs.Uniform(-60 * mV, -50 * mV)})
-    wiring = chemical(folder, cells, unit) + electrical(folder, cells)
+    wiring = [*chemical(folder, cells, unit), electrical(folder, cells, gap)]
     return bs.Network({"N": population}, wiring, dt=0.1 * ms, seed=seed), cells
 
 
@@ -102,12 +104,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("BRAINSIM_DATA", ".")) / "celegans")
     parser.add_argument("--unit", type=float, default=0.02, help="conductance of a section (nS)")
+    parser.add_argument("--gap", type=float, default=0.0002, help="conductance of a section of a gap junction (nS)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("celegans"), help="folder for the picture")
     options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
 
-    net, cells = network(options.data, options.unit, options.seed)
+    net, cells = network(options.data, options.unit, options.gap, options.seed)
     print(net)
     names = cells.words("cell")
     current = np.zeros((3, len(names)))

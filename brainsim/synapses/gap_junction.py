@@ -104,6 +104,11 @@ class Coupling(eqx.Module):
         return self.order.size
 
     @property
+    def delay(self) -> Array:
+        """0 ms: a junction acts on the voltages of the same moment."""
+        return jnp.zeros((), self.weight.dtype)
+
+    @property
     def edges(self) -> Edges:
         """Every junction, in CSR order, as NumPy arrays `(nnz,)`."""
         each = np.zeros(self.n_synapses)

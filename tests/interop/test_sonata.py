@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pytest
 
-import brainsim as bs
 from brainsim.connectivity.sonata import read_circuit, read_config
 from brainsim.interop import load_sonata, simulate_sonata
 
@@ -167,7 +166,6 @@ def test_faults_name_their_file(circuit, damage, message):
         load_sonata(circuit / "simulation.json")
 
 
-@pytest.mark.skipif(not hasattr(bs.synapses, "Alpha"), reason="the circuit's neurons have Alpha synapses")
 def test_the_published_example_of_300_point_neurons(data_folder):
     """240 + 60 neurons of iaf_psc_alpha; a NumPy loop of NEST's equations has the same 18,773 spikes in 1.5 s."""
     path = data_folder("sonata_300") / "300_pointneurons" / "config.json"
