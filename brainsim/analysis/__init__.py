@@ -1,5 +1,7 @@
 """What a run shows: results, statistics of spike trains, tables and plots."""
 
+from .mean_field import brunel_rate as brunel_rate
+from .mean_field import siegert_rate as siegert_rate
 from .result import Result as Result
 from .statistics import active_share as active_share
 from .statistics import correlation as correlation

@@ -81,8 +81,11 @@ def _populations(model: Network, state: State, choice: Choice | None) -> Iterato
 def _projections(model: Network, state: State, choice: Choice | None) -> Iterator[Part]:
     for name, connection in model.projections.items():
         path = _path(state, choice, "projections", name)
-        way = "xla" if path.way == "xla" or _native.WHY_XLA is not None else "kernel"
+        native = "fused" if connection.paired else "kernel"
+        way = "xla" if path.way == "xla" or _native.WHY_XLA is not None else native
         item = connection.weight.dtype.itemsize
-        each = 0 if connection.indices is None else 4 + 2 * item + item * (connection.weight.ndim > 0)
+        each = (
+            0 if connection.indices is None or connection.paired else 4 + 2 * item + item * (connection.weight.ndim > 0)
+        )
         each += 4 * (connection.delay_steps is not None)
         yield Part(name, way, connection.n_synapses, path.operations, path.bytes, each, path.why)

@@ -43,6 +43,7 @@ class Connection(eqx.Module):
         delay_steps: Delay of every synapse in steps, int32 `(nnz,)`; None where all are `max_steps`.
         delays: Delay in ms, `()` or `(nnz,)`, where it is interpolated between steps; else None.
         max_steps: Longest delay in steps.
+        paired: Whether neuron i reaches neuron i alone, a step later at most: events then cross element by element.
         sign: +1 or -1 where Dale's law is kept, else None.
         max_delay: Longest delay (ms) that training may reach.
         trains_delay: Whether the delay trains by default.
@@ -62,6 +63,7 @@ class Connection(eqx.Module):
     n_post: int = eqx.field(static=True)
     max_steps: int = eqx.field(static=True)
     dt: float = eqx.field(static=True)
+    paired: bool = eqx.field(static=True)
     sign: int | None = eqx.field(static=True)
     max_delay: float = eqx.field(static=True)
     trains_delay: bool = eqx.field(static=True)
@@ -158,6 +160,8 @@ class Connection(eqx.Module):
         return [(self.weight * (1 - share), steps), (self.weight * share, steps + 1)]
 
     def _cross(self, total: Array, emitted: Array) -> Array:
+        if self.paired:
+            return total + self.weight * emitted
         if self.indices is not None and self.indptr is not None:
             return csr_push(total, self.weight, self.indices, self.indptr, emitted, is_sorted=True)
         weight = jnp.broadcast_to(self.weight, (self.n_pre, self.n_post))

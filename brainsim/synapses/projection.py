@@ -113,6 +113,7 @@ class Projection:
             n_pre=n_pre,
             n_post=n_post,
             dt=dt,
+            paired=not dense and timing["max_steps"] <= 1 and _pairs(csr),
             sign=self.sign,
             trains_delay="delay" in self.trainable,
             **timing,
@@ -234,6 +235,13 @@ class Projection:
                 f"put the immediate synapses into a projection of their own."
             )
         return np.rint(delay / dt).astype(np.int32)
+
+
+def _pairs(csr: CSR) -> bool:
+    """Whether neuron i reaches neuron i and no other."""
+    return csr.n_pre == csr.n_post == csr.nnz and all(
+        (ids == np.arange(csr.nnz)).all() for ids in (csr.indices, csr.indptr[:-1])
+    )
 
 
 def _existing(csr: CSR, path: str) -> np.ndarray | None:

@@ -168,3 +168,22 @@ def test_weight_function_sees_its_edges():
     built = bs.Projection("a", "b", bs.AllToAll(), weight).build(2, 3, dt=0.1, seed=0, dtype=jnp.float32)
     np.testing.assert_array_equal(built.weight, [0, 1, 2, 10, 11, 12])
     assert seen["shape"] == (6,)
+
+
+@pytest.mark.parametrize("delay", ["dt", 0 * ms, 0.3 * ms])
+def test_pairs_cross_as_a_diagonal_matrix_does(delay):
+    """Neuron i to neuron i crosses element by element; every weight is a dyadic number, so the sums are exact."""
+    weight = np.arange(1, 9) / 8
+    pairs = bs.EdgeList(np.arange(8), np.arange(8))
+
+    def voltages(storage, rule, weight):
+        net = bs.Network(
+            {"in": bs.Input(8), "x": bs.Population(8, bs.LI(1e6 * ms))},
+            [bs.Projection("in", "x", rule, weight * mV, delay=delay, storage=storage)],
+            dt=0.1 * ms,
+        )
+        assert net["in->x"].paired == (storage == "csr" and net["in->x"].max_steps <= 1)
+        counts = np.random.default_rng(0).integers(0, 3, (20, 8)).astype(np.float32)
+        return bs.run(net, inputs={"in": counts}, record=["x.v"]).records["x.v"]
+
+    np.testing.assert_array_equal(voltages("csr", pairs, weight), voltages("dense", pairs, np.diag(weight)))
