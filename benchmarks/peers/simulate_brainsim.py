@@ -15,10 +15,11 @@ from serve import given, serve
 
 import brainsim as bs
 from brainsim import Rate
+from brainsim.bench import brunel
 from brainsim.bench.network import voltages, wiring
 from brainsim.networks import balanced
 
-MAKE = {"coba": balanced.coba, "cuba": balanced.cuba, "brunel": balanced.brunel}
+MAKE = {"coba": balanced.coba, "cuba": balanced.cuba, "brunel": brunel.network}
 
 
 def write(folder: Path, neurons: int, seed: int, network: str) -> None:

@@ -2,24 +2,21 @@
 
     COBA:  tau dv/dt = (v_rest - v) + g_E (e_E - v) + g_I (e_I - v) + 20 mV;    tau_k dg_k/dt = -g_k
     CUBA:  tau dv/dt = (v_rest - v) + i_E + i_I;                               tau_k di_k/dt = -i_k
-    Brunel:  tau dv/dt = -v;    v <- v + J per excitatory or external spike, v - g J per inhibitory one
 
-80 % of the neurons excite. In the first two every pair is connected with probability 80/n, so that a neuron has 80
-synapses and weights stay what they are at every size. Conductances are relative to the leak, g_leak = 1 nS: with r_mem
-= 1 GOhm, the numbers in nS, pA and mV are the same.
-
-Vogels and Abbott, J. Neurosci. 25 (2005) 10786; Brette et al., J. Comput. Neurosci. 23 (2007) 349; Brunel, J. Comput.
-Neurosci. 8 (2000) 183.
+80 % of the neurons excite; every pair is connected with probability 80/n, so that a neuron has 80 synapses and weights
+stay what they are at every size. Conductances are relative to the leak, g_leak = 1 nS: with r_mem = 1 GOhm, the numbers
+in nS, pA and mV are the same. Vogels and Abbott, J. Neurosci. 25 (2005) 10786; Brette et al., J. Comput. Neurosci.
+23 (2007) 349.
 """
 
 from typing import Any
 
 from .. import _checks
 from .._types import Value
-from ..connectivity import FixedIndegree, FixedProbability, OneToOne
-from ..neurons import LIF, Poisson
-from ..synapses import Delta, Exponential, Projection
-from ..units import Hz, ms, mV, nS, pA
+from ..connectivity import FixedProbability
+from ..neurons import LIF
+from ..synapses import Exponential, Projection
+from ..units import ms, mV, nS, pA
 from ..values import Normal, Uniform
 from .network import Network
 from .population import Population
@@ -60,36 +57,6 @@ def cuba(n: int = 4000, *, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
     exc = dict(weight=1.62 * pA, synapse=Exponential(5 * ms), sign=1)
     inh = dict(weight=-9 * pA, synapse=Exponential(10 * ms), sign=-1)
     return _balanced(n, lif, Uniform(-60 * mV, -50 * mV), exc, inh, seed=seed, dt=dt)
-
-
-def brunel(n: int = 12_500, *, g: float = 5.0, eta: float = 2.0, seed: int = 1, dt: Any = 0.1 * ms) -> Network:
-    """The network of delta synapses driven by noise, "model A" with the delay of its simulations.
-
-    Neurons: tau 20 ms, threshold 20 mV, reset 10 mV, refractory 2 ms. Each has 0.1 of all neurons as partners, and as
-    many external Poisson processes as excitatory ones, of eta times the rate that alone reaches the threshold. J is
-    0.1 mV at 12,500 neurons and goes with 1/n, delay 1.5 ms.
-
-    Args:
-        n: Neurons; the first 80 % are the population "E", the rest "I".
-        g: Strength of inhibition, as a multiple of J.
-        eta: External rate, as a multiple of the threshold rate.
-        seed: Seed of wiring and noise.
-        dt: Step (ms).
-    """
-    _checks.within("n", n, low=50)
-    sizes = {"E": 4 * n // 5, "I": n - 4 * n // 5}
-    partners = {name: size // 10 for name, size in sizes.items()}
-    j = 0.1 * 12_500 / n
-    weights = {"E": j * mV, "I": -g * j * mV}
-    lif = LIF(tau_mem=20 * ms, v_th=20 * mV, v_reset=10 * mV, v_rest=0 * mV, t_ref=2 * ms)
-    rate = eta * 20 / (j * 20) * 1000  # of all external processes of a neuron together: eta th / (J tau)
-    sources = {f"external_{name}": Poisson(size, rate * Hz) for name, size in sizes.items()}
-    projections = [Projection(f"external_{name}", name, OneToOne(), weight=j * mV, synapse=Delta()) for name in sizes]
-    for pre, sign in (("E", 1), ("I", -1)):
-        kind = dict(weight=weights[pre], synapse=Delta(), sign=sign, delay=1.5 * ms)
-        projections += [Projection(pre, post, FixedIndegree(partners[pre]), **kind) for post in sizes]
-    populations = {name: Population(size, lif) for name, size in sizes.items()}
-    return Network({**populations, **sources}, projections, dt=dt, seed=seed)
 
 
 def _balanced(n: int, neuron: LIF, v: Value, exc: dict, inh: dict, *, seed: int, dt: Any) -> Network:
