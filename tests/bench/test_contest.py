@@ -92,6 +92,7 @@ def test_who_fires_otherwise_is_not_timed(stand_ins):
     outcome = simulating.measure(**ASKED, peers="brian2", environments=folder)
     assert set(outcome["rows"]) == {"brainsim"} and not passed(outcome)
     assert outcome["checks"]["early spikes of brian2"]["value"] == pytest.approx(0.04)
+    assert "spikes of brian2" not in outcome["checks"]  # it was not in the long run
     ours, theirs = lines(outcome)
     assert "early spikes of brian2 is 0.04" in ours.note and theirs == theirs._replace(
         tool="brian2", value=None, ok=False

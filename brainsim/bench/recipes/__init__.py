@@ -40,17 +40,14 @@ def tested(model: Sequential, loader: Loader, metric: metrics.Metric = metrics.a
     model, paths = inference_mode(model), metrics.spiking(model)
 
     @eqx.filter_jit
-    def read(model: Sequential, x: Any, y: Any, lengths: Any) -> tuple[Any, dict[str, Any], Any]:
-        out, _, records = run(model, x, lengths=lengths, record=paths)
-        lasts = jnp.arange(len(x))[:, None] < (len(x) if lengths is None else lengths)
-        lasts = jnp.broadcast_to(lasts, x.shape[:2])
-        spikes = {path: jnp.sum(jnp.where(lasts, _by_neuron(record), 0)) for path, record in records.items()}
-        return metric(out, y, lengths), spikes, jnp.sum(lasts)
+    def read(model: Sequential, x: Any, y: Any, lengths: Any) -> tuple[Any, dict[str, Any]]:
+        out, _, records = run(model, x, lengths=lengths, record=paths)  # records are 0 after the end of a recording
+        return metric(out, y, lengths), {path: jnp.sum(spikes) / spikes[0, 0].size for path, spikes in records.items()}
 
     hits, steps, counts = 0.0, 0, dict.fromkeys(paths, 0.0)
     for x, y, *lengths in loader:
-        right, spikes, lasting = read(model, x, y, *(lengths or [None]))
-        hits, steps = hits + len(y) * float(right), steps + int(lasting)
+        right, spikes = read(model, x, y, *(lengths or [None]))
+        hits, steps = hits + len(y) * float(right), steps + int(np.sum(lengths[0]) if lengths else len(x) * len(y))
         counts = {path: count + float(spikes[path]) for path, count in counts.items()}
     rates = {path: 1000 * count / (steps * model.dt) for path, count in counts.items()}
     return Tested(hits / len(loader.data), rates)
@@ -59,8 +56,3 @@ def tested(model: Sequential, loader: Loader, metric: metrics.Metric = metrics.a
 def parameters(model: Sequential) -> int:
     """How many numbers are trained."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, mask(model))))
-
-
-def _by_neuron(record: Any) -> Any:
-    """Mean over the neurons, (time, batch)."""
-    return jnp.mean(record, axis=tuple(range(2, np.ndim(record))))
