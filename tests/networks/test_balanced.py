@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import brainsim as bs
-from brainsim.networks.balanced import coba, cuba
+from brainsim.networks.balanced import coba, coba_hh, cuba
 from tests.oracles import coba_numpy
 
 SEEDS = range(1, 6)
@@ -52,7 +52,7 @@ def measured() -> dict[str, list[float]]:
     return coba_statistics()
 
 
-@pytest.mark.parametrize("make", [coba, cuba])
+@pytest.mark.parametrize("make", [coba, coba_hh, cuba])
 @pytest.mark.parametrize("n", [400, 4003])
 def test_eighty_synapses_a_neuron_at_every_size(make, n):
     net = make(n, seed=2)
@@ -61,7 +61,7 @@ def test_eighty_synapses_a_neuron_at_every_size(make, n):
     total = sum(connection.n_synapses for connection in net.projections.values())
     assert abs(total - 80 * n) < 80 + 5 * np.sqrt(80 * n)
     strong = {name: float(connection.weight) for name, connection in net.projections.items()}
-    e, i = (0.6, 6.7) if make is coba else (1.62, -9.0)
+    e, i = {coba: (0.6, 6.7), coba_hh: (6.0, 67.0), cuba: (1.62, -9.0)}[make]
     assert strong == pytest.approx({"E->E": e, "E->I": e, "I->E": i, "I->I": i})
 
 
@@ -141,3 +141,10 @@ def test_cuba_is_asynchronous_and_slow():
     found = statistics(*spikes_of(cuba(N, seed=1)))
     assert 4 < found["E"] < 8 and 4 < found["I"] < 8
     assert 0.3 < found["cv"] < 0.7 and 0.7 < found["active"] < 0.9
+
+
+def test_hodgkin_huxley_neurons_fire_irregularly():
+    """Some 35 Hz, as at 4,000 neurons; a part of the neurons is silent, and intervals are irregular."""
+    result = bs.simulate(coba_hh(2000, seed=2), 300 * bs.units.ms, record=["E.spikes", "E.rate"], progress=False)
+    assert 20 < np.asarray(result["E"].rate)[100:].mean() < 50
+    assert np.nanmean(bs.analysis.isi_cv(result["E"], skip=100)) > 0.6
