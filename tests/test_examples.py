@@ -286,3 +286,11 @@ def test_brunels_network_has_its_four_regimes(tmp_path):
     for name, rate in rates.items():
         assert found[name]["rate_hz"] == pytest.approx(rate, rel=0.1)
     assert found["synchronous regular"]["isi_cv"] < 0.1 and (tmp_path / "brunel.png").is_file()
+
+
+@pytest.mark.slow
+def test_strong_evidence_decides_for_the_group_that_has_it(tmp_path):
+    main = runpy.run_path(str(EXAMPLES / "wang_decision.py"))["main"]
+    main(["--coherence", "0.5", "--trials", "4", "--duration", "1600", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "decision.json").read_text())
+    assert found["chose_a"] == 1 and found["decided"] == 1 and (tmp_path / "decision.png").is_file()

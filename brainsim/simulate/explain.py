@@ -83,14 +83,14 @@ def _projections(model: Network, state: State, choice: Choice | None) -> Iterato
         coupled = not connection.state_units()  # gap junctions have no state: what they give goes into voltages
         place = ("populations", connection.post) if coupled else ("projections", name)
         path = _path(state, choice, *place)
-        native = "fused" if connection.paired else "kernel"
+        native = "fused" if connection.by_element else "kernel"
         way = "xla" if path.way == "xla" or _native.WHY_XLA is not None else native
         item = connection.weight.dtype.itemsize
         if coupled:
             n, moved = connection.n_synapses, 24 + item * (5 + connection.weight.ndim)  # ends and offsets, v, current
             yield Part(name, way, n, 4 * n, moved * n, why=path.why)
             continue
-        by_rows = connection.indices is not None and not connection.paired
+        by_rows = connection.indices is not None and not connection.by_element
         each = 4 + 2 * item + item * (connection.weight.ndim > 0) if by_rows else 0
         each = 2 * item if connection.regenerated is not None else each
         each += 4 * (connection.delay_steps is not None)

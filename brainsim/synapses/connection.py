@@ -116,6 +116,16 @@ class Connection(eqx.Module):
         return self.indices is None and self.regenerated is None
 
     @property
+    def uniform(self) -> bool:
+        """Whether one weight joins every pair, so that all postsynaptic neurons get the same sum."""
+        return self.dense and self.exists is None and self.weight.ndim == 0
+
+    @property
+    def by_element(self) -> bool:
+        """Whether events cross in the arithmetic of the neurons, without a look at synapses."""
+        return self.paired or self.uniform
+
+    @property
     def immediate(self) -> bool:
         """Whether events act in the step in which they are emitted."""
         return self.max_steps == 0
@@ -230,6 +240,8 @@ class Connection(eqx.Module):
             return self.regenerated.push(total, self.weight, emitted)
         if self.indices is not None and self.indptr is not None:
             return csr_push(total, self.weight, self.indices, self.indptr, emitted, is_sorted=True)
+        if self.uniform:
+            return total + self.weight * jnp.sum(emitted, axis=-1, keepdims=True)
         weight = jnp.broadcast_to(self.weight, (self.n_pre, self.n_post))
         if self.exists is not None:
             weight = jnp.where(self.exists, weight, 0.0)

@@ -93,7 +93,7 @@ class Coupling(eqx.Module):
     n_post: int = eqx.field(static=True)
 
     immediate: ClassVar[bool] = False
-    paired: ClassVar[bool] = False
+    by_element: ClassVar[bool] = False
     delays: ClassVar[None] = None
     terminals: ClassVar[tuple[Terminal, ...]] = ()
     weight_bounds: ClassVar[tuple[float, float]] = (0.0, np.inf)

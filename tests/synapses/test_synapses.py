@@ -190,3 +190,22 @@ def test_pairs_cross_as_a_diagonal_matrix_does(delay):
         return bs.run(net, inputs={"in": counts}, record=["x.v"]).records["x.v"]
 
     np.testing.assert_array_equal(voltages("csr", pairs, weight), voltages("dense", pairs, np.diag(weight)))
+
+
+@pytest.mark.parametrize("delay", ["dt", 0 * ms, 0.3 * ms])
+def test_one_weight_for_all_pairs_crosses_as_a_sum(delay):
+    """All to all with a number as weight: what everybody gets is one sum, exact in dyadic numbers."""
+    every = bs.AllToAll(self_connections=True)
+    counts = np.random.default_rng(0).integers(0, 3, (20, 8)).astype(np.float32)
+
+    def voltages(storage, weight):
+        net = bs.Network(
+            {"in": bs.Input(8), "x": bs.Population(5, bs.LI(1e6 * ms))},
+            [bs.Projection("in", "x", every, weight * mV, delay=delay, storage=storage)],
+            dt=0.1 * ms,
+        )
+        return bs.run(net, inputs={"in": counts}, record=["x.v"]).records["x.v"]
+
+    expected = voltages("dense", np.full((8, 5), 0.375))
+    np.testing.assert_array_equal(voltages("dense", 0.375), expected)
+    np.testing.assert_array_equal(voltages("csr", 0.375), expected)
