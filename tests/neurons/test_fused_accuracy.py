@@ -46,7 +46,7 @@ def random_step(name, seed):
     drive = Drive(jump=arrays[0])
     if name == "ResonateAndFire":
         drive = Drive(arrays[0], arrays[1], None, None, ((arrays[4], jnp.float32(5.0)),))
-    elif "Ultra" not in name and name not in ("Astrocyte", "BRF"):
+    elif "Ultra" not in name and name not in ("Astrocyte", "LeakyAstrocyte", "BRF"):
         drive = Drive(arrays[0], arrays[1], arrays[2], arrays[3], ((arrays[4], jnp.float32(5.0)),))
     return neuron, State(**fields), drive
 
