@@ -35,7 +35,7 @@ def gradient(model, x, **how):
     return jax.tree.leaves(eqx.filter_grad(loss)(model))
 
 
-@pytest.mark.parametrize("remat", [1, 7, 10, 30, "auto"])
+@pytest.mark.parametrize("remat", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 10, 30)), "auto"])
 def test_recomputation_changes_no_gradient_of_layers(x, remat):
     model = layers()
     for a, b in zip(gradient(model, x, remat=None), gradient(model, x, remat=remat), strict=True):
@@ -71,7 +71,7 @@ def test_noise_and_continuation_do_not_depend_on_segments(x):
     np.testing.assert_array_equal(whole, parts)
 
 
-@pytest.mark.parametrize("length", [10, 12])
+@pytest.mark.parametrize("length", [12, pytest.param(10, marks=pytest.mark.slow)])
 def test_truncated_gradients_are_those_of_separate_segments(x, length):
     """The reference runs segment after segment and hands on a state without a gradient."""
     model = layers()

@@ -62,7 +62,7 @@ def test_batch_is_a_loop(spikes):
         np.testing.assert_allclose(together[:, i], bs.run(net, spikes[:, i]).out, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("every", [1, 2, 7, 30])
+@pytest.mark.parametrize("every", [1, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 30))])
 def test_sampled_traces_are_every_nth_step_whatever_the_start(spikes, every):
     net = network()
     full = bs.run(net, spikes, record=["h.v"]).records["h.v"]
@@ -99,7 +99,7 @@ def test_lengths_silence_what_comes_after(spikes):
         bs.run(net, spikes, lengths=jnp.ones(3))
 
 
-@pytest.mark.parametrize("remat", [None, 1, 7, 12, 30, "auto"])
+@pytest.mark.parametrize("remat", [1, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in (None, 12, 30)), "auto"])
 def test_recomputation_changes_no_gradient(spikes, remat):
     import equinox as eqx
 
