@@ -30,6 +30,8 @@ def _bound(
     array = np.asarray(value)
     if array.size == 0:
         return
+    if array.dtype.kind in "OSU":
+        raise TypeError(f"`{name}`: expected {describe(unit)}, got {value!r}.")
     bad = ~np.isfinite(array)
     if bad.any():
         raise ValueError(f"`{name}`: expected {describe(unit)}, got {array[bad].flat[0]}{_place(bad)}.")

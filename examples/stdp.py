@@ -12,14 +12,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 
 import brainsim as bs
 from brainsim.units import Hz, ms, mV, nS
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402 - after the choice of the backend
 
 INPUTS = 1000
 

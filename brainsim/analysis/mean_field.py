@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import integrate, optimize, special
 
+from .. import _checks
+
 
 def siegert_rate(mu: float, sigma: float, *, tau_mem: float, v_th: float, v_reset: float, t_ref: float = 0.0) -> float:
     """The stationary rate (Hz).
@@ -25,10 +27,13 @@ def siegert_rate(mu: float, sigma: float, *, tau_mem: float, v_th: float, v_rese
         t_ref: Refractory time (ms).
 
     Raises:
-        ValueError: `sigma` is not positive.
+        ValueError: `sigma` or `tau_mem` is not positive, `t_ref` is negative, or `v_reset` is not below `v_th`.
     """
-    if not sigma > 0:
-        raise ValueError(f"`sigma`: expected > 0 mV, got {sigma:g}.")
+    _checks.positive("sigma", sigma, "mV")
+    _checks.positive("tau_mem", tau_mem, "ms")
+    _checks.within("t_ref", t_ref, "ms", low=0.0)
+    if not v_reset < v_th:
+        raise ValueError(f"`v_reset`: expected < `v_th` = {v_th:g} mV, got {v_reset:g} mV.")
     low, high = (v_reset - mu) / sigma, (v_th - mu) / sigma
     # exp(u^2) (1 + erf(u)) = erfcx(-u); its growth above 0 is taken out of the integral so that it cannot overflow
     peak = max(high, 0.0) ** 2
@@ -48,7 +53,12 @@ def brunel_rate(g: float, eta: float, *, indegree: int = 1000, weight: float = 0
         indegree: Excitatory partners of each neuron; inhibitory ones are a quarter of it.
         weight: Excitatory postsynaptic potential (mV).
         v_reset: Voltage after a spike (mV).
+
+    Raises:
+        ValueError: An argument that is not positive, or no `v_reset` below the threshold of 20 mV.
     """
+    for name, value in (("g", g), ("eta", eta), ("indegree", indegree), ("weight", weight)):
+        _checks.positive(name, value, "mV" if name == "weight" else "")
     tau, v_th, t_ref, ratio = 20.0, 20.0, 2.0, 0.25
     outside = eta * v_th
 

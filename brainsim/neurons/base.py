@@ -104,19 +104,19 @@ class Neuron(Parameterized):
 
     def drift(self, s: State, i: Any) -> dict[str, Array]:
         """dx/dt of every state (per ms); `i(v)` is the current (pA) at v: bias, inputs, sum of g (e_rev - v)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `drift`.")
 
     def overdrive(self, s: State) -> Array:
         """Normalised distance to threshold, (v - v_th) / (v_th - v_reset); a spike where it is >= 0."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `overdrive`.")
 
     def hazard(self, s: State) -> Array:
         """Rate of spikes (per ms) in a state; a model that defines it draws its spikes."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `hazard`.")
 
     def reset(self, s: State) -> dict[str, Array]:
         """The states that a spike changes, and what to."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `reset`.")
 
     def after_spike(self, s: State) -> dict[str, Array]:
         """What `step` takes for the reset: `reset(s)`, unless a model has an option of that name."""
@@ -128,7 +128,7 @@ class Neuron(Parameterized):
 
     def exact(self, s: State, drive: Drive, dt: float) -> dict[str, Array]:
         """The states after `dt` in closed form, before jumps; for `integrator="exact"`."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `exact`.")
 
     def validate(self, dt: float) -> None:
         """Raise where parameters contradict each other or `dt`; called on the built neuron."""

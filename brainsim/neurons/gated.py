@@ -44,7 +44,7 @@ class SodiumPotassiumNeuron(GatedNeuron):
 
     def rates(self, v: Array) -> dict[str, tuple[Array, Array]]:
         """alpha and beta of the gates m, h and n (1/ms)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `rates`.")
 
     def drift(self, s: State, i: Any) -> dict[str, Array]:
         """The membrane equation and the three gates."""

@@ -67,7 +67,7 @@ class Source(Parameterized):
         Returns:
             The state and the values, of shape `shape`.
         """
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__} does not define `step`.")
 
 
 class Poisson(Source):

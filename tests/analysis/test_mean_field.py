@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import brainsim as bs
-from brainsim.analysis import siegert_rate
+from brainsim.analysis import brunel_rate, siegert_rate
+from brainsim.networks.brunel import brunel
 from brainsim.units import ms, mV
 
 CELL = dict(tau_mem=20.0, v_th=20.0, v_reset=10.0, t_ref=2.0)
@@ -31,6 +32,23 @@ def test_neurons_driven_by_many_small_jumps_fire_at_that_rate():
     assert rate == pytest.approx(siegert_rate(20, np.sqrt(2), **CELL), rel=0.03)
 
 
-def test_no_noise_is_an_error():
-    with pytest.raises(ValueError, match="`sigma`: expected > 0 mV, got 0"):
-        siegert_rate(20, 0, **CELL)
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"sigma": 0}, "`sigma` must be > 0 mV, got min 0"),
+        ({"tau_mem": -20.0}, "`tau_mem` must be > 0 ms, got min -20"),
+        ({"t_ref": -1.0}, "`t_ref` must be >= 0 ms, got min -1"),
+        ({"v_reset": 20.0}, "`v_reset`: expected < `v_th` = 20 mV, got 20 mV"),
+        ({"sigma": np.nan}, "`sigma`: expected a voltage .*, got nan"),
+    ],
+)
+def test_what_is_no_neuron_is_an_error(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        siegert_rate(**{"mu": 20.0, "sigma": 1.0, **CELL, **changes})
+
+
+def test_what_is_no_network_is_an_error():
+    with pytest.raises(ValueError, match="`g` must be > 0, got min -1"):
+        brunel_rate(-1, 2)
+    with pytest.raises(TypeError, match="`n`: expected a number without unit, got '10'"):
+        brunel("10")

@@ -8,6 +8,8 @@ import pytest
 import brainsim as bs
 from brainsim._types import Drive
 from brainsim.neurons import LIF, CubaLIF
+from brainsim.neurons.integrate import synaptic_current
+from brainsim.neurons.precise import _begun
 from brainsim.units import ms, mV, pA
 
 TAU, CURRENT = 20.0, 1.7
@@ -86,3 +88,18 @@ def test_a_recording_tells_the_time():
     found = bs.analysis.precise_times(result["E"])
     np.testing.assert_allclose(found, TAU * np.log(1.7 / 0.7) * np.arange(1, found.size + 1), atol=0.02)
     assert (spikes.t >= found).all() and found.size == spikes.t.size > 3
+
+
+def test_a_drive_goes_on_from_the_moment_of_the_spike(x64):
+    """What is left of a step after `time` has the currents of the whole step at `time` + s, whatever their shape."""
+    drive = Drive(
+        current=jnp.array(3.0),
+        decaying=((jnp.array(5.0), jnp.array(2.0)), (jnp.array(-1.0), jnp.array(7.0))),
+        ramping=((jnp.array(4.0), jnp.array(2.0)),),
+    )
+    bias, time = jnp.array(0.5), jnp.array(0.06)
+    left = _begun(drive, time)
+    for s in (0.0, 0.01, 0.04):
+        expected = synaptic_current(bias, drive, 0.1, 0.06 + s)(jnp.array(-60.0))
+        found = synaptic_current(bias, left, 0.04, s)(jnp.array(-60.0))
+        np.testing.assert_allclose(found, expected, rtol=1e-13)

@@ -20,7 +20,51 @@ from .cell import Cell
 Shape = tuple[int, ...]
 
 
-class Chain(Masked):
+class Row(Masked):
+    """Named layers as one layer of a `Sequential`: what `Chain` and `Graph` share.
+
+    Attributes:
+        layers: The layers, in the order in which a step computes them.
+        names: Their names.
+        shapes: Shapes of their outputs; set by `build`.
+    """
+
+    layers: tuple[Layer, ...]
+    names: tuple[str, ...] = eqx.field(static=True)
+    shapes: tuple[Shape, ...] = eqx.field(static=True)
+
+    @property
+    def row(self) -> dict[str, Layer]:
+        """The layers by name, each after those that it hears."""
+        return dict(zip(self.names, self.layers, strict=True))
+
+    def inside(self) -> dict[str, tuple[Layer, Shape]]:
+        """The layers with the shapes of their outputs; see `Layer.inside`."""
+        return places(self.row, self.shapes)
+
+    def read(self, state: State, name: str) -> Array:
+        """A state of a layer inside, as "0.v" or "a.v"."""
+        owner, _, variable = name.partition(".")
+        index = self.names.index(owner)
+        return self.layers[index].read(state.layers[index], variable)
+
+    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+        """One step of all layers; see `Layer.step`."""
+        return self.step_inside(state, x, dt, key)[:2]
+
+    def absorb(self, state: State) -> Self:
+        """Every layer with what its state has learnt; see `Layer.absorb`."""
+        return eqx.tree_at(lambda row: row.layers, self, absorb_all(self.layers, state.layers))
+
+    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
+        """The parameters of all layers, as "3.0.weight" or "3.a.weight"."""
+        known: dict[str, ParameterInfo] = {}
+        for index, (name, layer) in enumerate(self.row.items()):
+            known |= layer.parameters(f"{path}.{name}", lambda model, i=index: where(model).layers[i], dt)
+        return known
+
+
+class Chain(Row):
     """Layers and neurons in a row, as one layer of a `Sequential`.
 
     Args:
@@ -29,18 +73,9 @@ class Chain(Masked):
         shapes: Shapes of the outputs of the layers; set by `build`.
     """
 
-    layers: tuple[Layer, ...]
-    names: tuple[str, ...] = eqx.field(static=True)
-    shapes: tuple[Shape, ...] = eqx.field(static=True)
-
     def __init__(self, *layers: Any, shapes: tuple[Shape, ...] = ()):
         row = named(layers)
         self.names, self.layers, self.shapes = tuple(row), tuple(row.values()), shapes
-
-    @property
-    def row(self) -> dict[str, Layer]:
-        """The layers by name."""
-        return dict(zip(self.names, self.layers, strict=True))
 
     @property
     def expects(self) -> Shape | None:
@@ -67,10 +102,6 @@ class Chain(Masked):
         """The states of the layers, `State(layers=(...))`."""
         return State(layers=init_all(self.row, batch, key, dtype))
 
-    def inside(self) -> dict[str, tuple[Layer, Shape]]:
-        """The layers with the shapes of their outputs; see `Layer.inside`."""
-        return places(self.row, self.shapes)
-
     def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Each layer gets what the one before it emits; see `Layer.senders`."""
         return {name: ((before, 0),) for before, name in zip(("", *self.names), self.names, strict=False)}
@@ -78,16 +109,6 @@ class Chain(Masked):
     def branches(self, state: State) -> tuple[tuple[dict[str, Layer], tuple[State, ...]], ...]:
         """The layers, one row; see `Layer.branches`."""
         return ((self.row, state.layers),)
-
-    def read(self, state: State, name: str) -> Array:
-        """A state of a layer inside, as "0.v"."""
-        owner, _, variable = name.partition(".")
-        index = self.names.index(owner)
-        return self.layers[index].read(state.layers[index], variable)
-
-    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """One step of all layers; see `Layer.step`."""
-        return self.step_inside(state, x, dt, key)[:2]
 
     def step_inside(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array, Watched]:
         """One step of all layers, and what each emitted; see `Layer.step_inside`."""
@@ -106,17 +127,6 @@ class Chain(Masked):
         """All steps, layer by layer; see `Layer.unroll_masked`."""
         states, emitted, watched = unroll_all(self.row, state.layers, xs, dt, key.fold, watch, valid)
         return State(layers=states), emitted[self.names[-1]], watched
-
-    def absorb(self, state: State) -> Self:
-        """Every layer with what its state has learnt; see `Layer.absorb`."""
-        return eqx.tree_at(lambda chain: chain.layers, self, absorb_all(self.layers, state.layers))
-
-    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
-        """The parameters of all layers, as "3.0.weight"."""
-        known: dict[str, ParameterInfo] = {}
-        for index, (name, layer) in enumerate(self.row.items()):
-            known |= layer.parameters(f"{path}.{name}", lambda model, i=index: where(model).layers[i], dt)
-        return known
 
     def __repr__(self) -> str:
         return f"Chain({', '.join(map(repr, self.layers))})"

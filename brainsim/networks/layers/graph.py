@@ -7,25 +7,24 @@ edges that lead back to a node that the search has not left yet. Without a cycle
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 
 from ... import fuse
 from ..._checks import nearest
-from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State
 from ...neurons import Neuron
 from .base import Layer, Watched
-from .chain import Shape, absorb_all, init_all, named, places
+from .chain import Row, Shape, init_all, named
 
 Edge = tuple[str, str]
 
 
-class Graph(Layer):
+class Graph(Row):
     """Layers and neurons as the nodes of a graph with one input and one output.
 
     Args:
@@ -39,13 +38,10 @@ class Graph(Layer):
         ValueError: An edge that names no node or comes twice, or a node that the input does not reach.
     """
 
-    layers: tuple[Layer, ...]
-    names: tuple[str, ...] = eqx.field(static=True)
     edges: tuple[Edge, ...] = eqx.field(static=True)
     late: tuple[Edge, ...] = eqx.field(static=True)
     source: str = eqx.field(static=True)
     sink: str = eqx.field(static=True)
-    shapes: tuple[Shape, ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -63,11 +59,6 @@ class Graph(Layer):
         if missing := set(row) - set(self.names):
             raise ValueError(f"`edges`: the input {source!r} does not reach {sorted(missing)[0]!r}.")
         self.layers = tuple(row[name] for name in self.names)
-
-    @property
-    def row(self) -> dict[str, Layer]:
-        """The layers by name, each after its senders."""
-        return dict(zip(self.names, self.layers, strict=True))
 
     @property
     def divisible(self) -> bool:
@@ -119,10 +110,6 @@ class Graph(Layer):
         pending = tuple(jnp.zeros((*lead, *shapes[pre]), dtype) for pre, _ in self.late)
         return State(layers=init_all(self.row, batch, key, dtype), pending=pending)
 
-    def inside(self) -> dict[str, tuple[Layer, Shape]]:
-        """The layers with the shapes of their outputs; see `Layer.inside`."""
-        return places(self.row, self.shapes)
-
     def senders(self) -> dict[str, tuple[tuple[str, int], ...]]:
         """Along the edges; see `Layer.senders`."""
         own = {self.source: ""}
@@ -130,16 +117,6 @@ class Graph(Layer):
             name: tuple((own.get(pre, pre), int((pre, post) in self.late)) for pre, post in self.edges if post == name)
             for name in self.names
         }
-
-    def read(self, state: State, name: str) -> Array:
-        """A state of a layer inside, as "a.v"."""
-        owner, _, variable = name.partition(".")
-        index = self.names.index(owner)
-        return self.layers[index].read(state.layers[index], variable)
-
-    def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
-        """One step of all layers; see `Layer.step`."""
-        return self.step_inside(state, x, dt, key)[:2]
 
     def step_inside(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array, Watched]:
         """One step of all layers, and what each emitted; see `Layer.step_inside`."""
@@ -154,12 +131,6 @@ class Graph(Layer):
 
     def _pending(self, state: State, name: str) -> list[Array]:
         return [value for (_, post), value in zip(self.late, state.pending, strict=True) if post == name]
-
-    def unroll(
-        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
-    ) -> tuple[State, Array, Watched]:
-        """All steps; see `Layer.unroll`."""
-        return self.unroll_masked(state, xs, dt, key, watch)
 
     def unroll_masked(
         self,
@@ -202,17 +173,6 @@ class Graph(Layer):
         over = functools.partial(fuse.loop, one)
         state, (ys, watched) = over(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))
         return state, ys, watched
-
-    def absorb(self, state: State) -> Self:
-        """Every layer with what its state has learnt; see `Layer.absorb`."""
-        return eqx.tree_at(lambda graph: graph.layers, self, absorb_all(self.layers, state.layers))
-
-    def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
-        """The parameters of all layers, as "3.a.weight"."""
-        known: dict[str, ParameterInfo] = {}
-        for index, (name, layer) in enumerate(self.row.items()):
-            known |= layer.parameters(f"{path}.{name}", lambda model, i=index: where(model).layers[i], dt)
-        return known
 
     def __repr__(self) -> str:
         return f"Graph({', '.join(f'{name}: {layer!r}' for name, layer in self.row.items())})"
