@@ -1,5 +1,11 @@
-"""The batches that `fit` is given: a collection that can be gone through again, or a function of the epoch."""
+"""The batches that `fit` is given: a collection that can be gone through again, or a function of the epoch.
 
+A function that also takes `start`, as loaders do, is asked for the batches from that number on when a training goes on
+in the middle of an epoch; of any other source the batches before are made again and passed over.
+"""
+
+import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,7 +15,7 @@ import numpy as np
 
 from .._types import Array
 
-Source = Iterable[tuple[Any, ...]] | Callable[[int], Iterable[tuple[Any, ...]]]
+Source = Iterable[tuple[Any, ...]] | Callable[..., Iterable[tuple[Any, ...]]]
 
 
 class Batch(NamedTuple):
@@ -41,18 +47,24 @@ def check_source(name: str, source: Source) -> None:
         raise TypeError(f"`{name}`: expected batches (x, y) or (x, y, lengths), got {type(source).__name__}.")
 
 
-def epoch_of(name: str, source: Source, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch.
+def epoch_of(name: str, source: Source, epoch: int, start: int = 0) -> Iterator[Batch]:
+    """The batches of one epoch from number `start` on.
 
     Raises:
-        ValueError: There are none.
+        ValueError: The epoch has none.
     """
-    empty = True
-    for batch in source(epoch) if callable(source) else source:
+    empty = start == 0
+    for batch in _from(source, epoch, start):
         empty = False
         yield as_batch(name, batch)
     if empty:
         raise ValueError(f"`{name}`: expected at least one batch in epoch {epoch + 1}, got none.")
+
+
+def _from(source: Source, epoch: int, start: int) -> Iterable[tuple[Any, ...]]:
+    if start and callable(source) and "start" in inspect.signature(source).parameters:
+        return source(epoch, start=start)
+    return itertools.islice(source(epoch) if callable(source) else source, start, None)
 
 
 def as_batch(name: str, batch: Any) -> Batch:

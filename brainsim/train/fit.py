@@ -87,7 +87,8 @@ def fit(
     Args:
         model: `Sequential`, or `Network` with `outputs`.
         train: Batches `(x, y)` or `(x, y, lengths)` with x (time, batch, ...) (a mapping of such for a `Network`):
-            something that can be gone through again every epoch, or a function of the epoch.
+            something that can be gone through again every epoch, or a function of the epoch. One with a `start`, as a
+            loader has, makes no batch again when a training goes on in the middle of an epoch.
         loss: `(out, y, mask=None) -> scalar`, such as `losses.ce_sum`; the mask is `lengths`.
         optimizer: An optax optimizer, schedule and clipping included; bounds of the parameters are kept in any case.
         epochs: Number of epochs in all.

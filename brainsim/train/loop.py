@@ -86,11 +86,10 @@ class Loop:
         bar.epoch(standing.epoch, figures)
 
     def _train(self, standing: Standing, bar: Bar) -> None:
-        """The rest of the present epoch; batches that were done before an interruption are passed over."""
+        """The rest of the present epoch: after an interruption, from the batch that was not done."""
         key = _streams.fold(self.key, "train")
-        for index, batch in enumerate(epoch_of("train", self.train, standing.epoch)):
-            if index < standing.batch:
-                continue
+        start = standing.batch
+        for index, batch in enumerate(epoch_of("train", self.train, standing.epoch, start), start):
             step_key = jax.random.fold_in(key, standing.step)
             params, opt_state, static, figures = self.update(
                 standing.params, standing.opt_state, standing.static, self.share(batch), step_key

@@ -61,19 +61,43 @@ def test_stopped_in_the_middle_of_an_epoch_it_goes_on_from_the_step(tmp_path):
                 raise Stop
             yield batch
 
-    def train(folder):
-        model = bs.Sequential(bs.Linear(2, 2), bs.LI(5 * ms), dt=1 * ms)
-        return bs.fit(
-            model, stopping, loss=bs.losses.ce_sum, optimizer=optax.adam(0.01), epochs=3, checkpoint=folder,
-            checkpoint_every=2, progress=False,
-        )  # fmt: skip
-
     done = False
     with pytest.raises(Stop):
-        train(tmp_path)
+        three_epochs(stopping, tmp_path)
     assert bs.recording.checkpoint.Checkpoint(tmp_path).latest() == 6 + 1
     done = True
-    same([train(tmp_path), train(None)])
+    same([three_epochs(stopping, tmp_path), three_epochs(stopping, None)])
+
+
+def test_a_loader_is_asked_for_the_batches_that_were_not_done_and_no_others(tmp_path):
+    class Stop(Exception):
+        pass
+
+    asked = []
+
+    class Samples(bs.datasets.Dataset):
+        def batch(self, ids, key=None):
+            asked.append(ids)
+            if len(asked) == 8:
+                raise Stop
+            return super().batch(ids, key)
+
+    rng = np.random.default_rng(0)
+    data = Samples(rng.normal(size=(8, 2)).astype(np.float32), np.arange(8) % 2, encode=lambda x, key: x[None])
+    with pytest.raises(Stop):
+        three_epochs(bs.datasets.Loader(data, 2, key=0), tmp_path)
+    assert bs.recording.checkpoint.Checkpoint(tmp_path).latest() == 6 + 1
+    went_on = three_epochs(bs.datasets.Prefetch(bs.datasets.Loader(data, 2, key=0)), tmp_path)
+    assert len(asked) == 8 + 6
+    same([went_on, three_epochs(bs.datasets.Loader(data, 2, key=0), None)])
+
+
+def three_epochs(source, folder):
+    model = bs.Sequential(bs.Linear(2, 2), bs.LI(5 * ms), dt=1 * ms)
+    return bs.fit(
+        model, source, loss=bs.losses.ce_sum, optimizer=optax.adam(0.01), epochs=3, checkpoint=folder,
+        checkpoint_every=2, progress=False,
+    )  # fmt: skip
 
 
 def test_more_epochs_continue_and_a_finished_training_is_returned(tmp_path):
