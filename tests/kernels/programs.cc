@@ -332,7 +332,7 @@ struct Columns {
     for (int64_t i = 0; i < rows * n_own; ++i) own.push_back(float(Below(9)) / 4);
     for (int64_t i = 0; i < rows * n_other; ++i) other.push_back(float(Below(9)) / 4);
     b.Put({1, 6, 1, 0, 0, 0, 1, kSteps, 0, 1, 47});
-    b.Put({7, 0});
+    b.Put({8, 0});
     b.fixed.push_back(b.words.size() + 7);  // how many values the kernel reads
     b.fixed.insert(b.fixed.end(), {b.words.size() + 8, b.words.size() + 9});
     b.Put({0, 0, 1, rows, n_own, n_other, nnz, 2, 0, 1});

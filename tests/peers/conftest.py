@@ -31,6 +31,12 @@ def nest() -> Callable[[list[dict[str, Any]]], list[Any]]:
 
 
 @pytest.fixture(scope="session")
+def nest_networks() -> Callable[[list[dict[str, Any]]], list[Any]]:
+    """`nest_networks(jobs)`: see `nest_networks.py`."""
+    return lambda jobs: ask("BRAINSIM_NEST_PYTHON", "nest_networks.py", jobs)
+
+
+@pytest.fixture(scope="session")
 def brian2() -> Callable[[list[dict[str, Any]]], list[Any]]:
     """`brian2(jobs)`: see `brian2_neurons.py`."""
     return lambda jobs: ask("BRAINSIM_BRIAN2_PYTHON", "brian2_neurons.py", jobs)
