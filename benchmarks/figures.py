@@ -36,6 +36,7 @@ RATIOS = [
     "benchmarks/against_peers.py --neurons 4000 --threads 1 --peers brian2,brainevent",
     "benchmarks/against_peers.py --neurons 40000 --threads 1 --duration 300 --rounds 3",
     "benchmarks/against_peers.py --neurons 400000 --threads 1 --duration 100 --rounds 3 --peers brian2,brainevent",
+    "benchmarks/against_peers.py --network coba_hh --neurons 4000 --threads 1 --duration 300 --rounds 3 --peers brian2",
     "benchmarks/against_peers.py --network cuba --neurons 4000 --threads 1 --rounds 3 --peers brian2,nest",
     "benchmarks/against_peers.py --network cuba --neurons 40000 --threads 1 --duration 300 --rounds 3 --peers brian2",
     "benchmarks/against_peers.py --network brunel --neurons 12500 --threads 1 --duration 200 --rounds 3"

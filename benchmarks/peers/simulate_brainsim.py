@@ -19,7 +19,7 @@ from brainsim.bench.network import voltages, wiring
 from brainsim.networks import balanced
 from brainsim.networks.brunel import brunel
 
-MAKE = {"coba": balanced.coba, "cuba": balanced.cuba, "brunel": brunel}
+MAKE = {"coba": balanced.coba, "coba_hh": balanced.coba_hh, "cuba": balanced.cuba, "brunel": brunel}
 
 
 def write(folder: Path, neurons: int, seed: int, network: str) -> None:

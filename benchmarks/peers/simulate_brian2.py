@@ -17,7 +17,29 @@ from serve import given, serve
 FAST_MATH = ["-w", "-O3", "-ffast-math", "-march=native", "-std=c++17"]
 """Brian2's own flags without `-fno-finite-math-only`."""
 
+HODGKIN_HUXLEY = """
+    dv/dt = (gl * (el - v) + ge * (ee - v) + gi * (ei - v) + channels) / capacity : volt
+    channels = -gna * m**3 * h * (v - ena) - gk * n**4 * (v - ek) : amp
+    dm/dt = am * (1 - m) - bm * m : 1
+    dh/dt = ah * (1 - h) - bh * h : 1
+    dn/dt = an * (1 - n) - bn * n : 1
+    dge/dt = -ge / taue : siemens
+    dgi/dt = -gi / taui : siemens
+    u = (v + 63 * mV) / mV : 1
+    am = 0.32 * 4 / exprel((13 - u) / 4) / ms : Hz
+    bm = 0.28 * 5 / exprel((u - 40) / 5) / ms : Hz
+    ah = 0.128 * exp((17 - u) / 18) / ms : Hz
+    bh = 4 / (1 + exp((40 - u) / 5)) / ms : Hz
+    an = 0.032 * 5 / exprel((15 - u) / 5) / ms : Hz
+    bn = 0.5 * exp((10 - u) / 40) / ms : Hz
+"""
+
 NETWORKS = {
+    "coba_hh": dict(
+        model=HODGKIN_HUXLEY,
+        method="exponential_euler",
+        refractory="v >= vth",
+    ),
     "coba": dict(
         model="""dv/dt = ((el - v) + ge * (ee - v) + gi * (ei - v) + drive) / taum : volt (unless refractory)
         dge/dt = -ge / taue : 1
@@ -43,7 +65,11 @@ NETWORKS = {
 }
 """Equations. Brian2 counts a refractory time from the step of the spike on: 5.1 ms hold v for 50 steps after it."""
 
+THRESHOLDS = {"coba": -50, "cuba": -50, "brunel": 20, "coba_hh": -20}
+"""mV; the neurons of the last network spike where they pass it."""
+
 EFFECTS = {
+    "coba_hh": ("ge_post += 6 * nS", "gi_post += 67 * nS"),
     "coba": ("ge_post += 0.6", "gi_post += 6.7"),
     "cuba": ("ge_post += 1.62 * mV", "gi_post -= 9 * mV"),
     "brunel": ("v_post += {0} * 0.1 * mV", "v_post -= {0} * 0.5 * mV"),
@@ -52,6 +78,16 @@ EFFECTS = {
 
 CONSTANTS = {"el": -60 * b2.mV, "ee": 0 * b2.mV, "ei": -80 * b2.mV, "drive": 20 * b2.mV}
 CONSTANTS |= {"taum": 20 * b2.ms, "taue": 5 * b2.ms, "taui": 10 * b2.ms}
+CONSTANTS |= {
+    "capacity": 200 * b2.pF,
+    "gl": 10 * b2.nS,
+    "gna": 20 * b2.uS,
+    "gk": 6 * b2.uS,
+    "ena": 50 * b2.mV,
+    "ek": -90 * b2.mV,
+}
+GATES = {"m": 0.026863329798445447, "h": 0.9913058218943975, "n": 0.06043403467863595}
+"""Of Hodgkin-Huxley neurons at first, as in brainsim."""
 
 
 def build(
@@ -66,9 +102,11 @@ def build(
     b2.defaultclock.dt = 0.1 * b2.ms
     indptr, indices, initial = (np.load(folder / f"{name}.npy") for name in ("indptr", "indices", "v"))
     n, excitatory = initial.size, initial.size * 4 // 5
-    threshold = 20 * b2.mV if network == "brunel" else -50 * b2.mV
-    cells = b2.NeuronGroup(n, threshold="v >= vth", namespace={**CONSTANTS, "vth": threshold}, **NETWORKS[network])
+    constants = {**CONSTANTS, "vth": THRESHOLDS[network] * b2.mV}
+    cells = b2.NeuronGroup(n, threshold="v >= vth", namespace=constants, **NETWORKS[network])
     cells.v = initial * b2.mV
+    for gate, value in GATES.items() if network == "coba_hh" else ():
+        setattr(cells, gate, value)
     parts, strength = [cells], 12_500 / n
     delay = {"delay": 1.4 * b2.ms} if network == "brunel" else {}  # a step less than brainsim's: it acts in the next
     for start, stop, change in zip((0, excitatory), (excitatory, n), EFFECTS[network], strict=True):

@@ -48,6 +48,7 @@ SIMULATORS = {
         "jax": Peer(None, "simulate_jax.py"),
         "c": Peer(None, "simulate_c.py"),
     },
+    "coba_hh": {"brian2": _BRIAN2, "brian2_fast_math": _BRIAN2._replace(words=("fast-math",))},
     "cuba": {"brian2": _BRIAN2, "brainevent": _BRAINEVENT, "nest": _NEST},
     "brunel": {
         "brian2": _BRIAN2._replace(tolerance=None),
