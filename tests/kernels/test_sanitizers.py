@@ -1,4 +1,4 @@
-"""`kernels/` alone, without XLA or Python, with random and hostile input: loops, then programs; slow under sanitizers."""
+"""`kernels/` alone, without XLA or Python, on random and hostile input: loops, then programs; slow under sanitizers."""
 
 import shutil
 import subprocess
