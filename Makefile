@@ -1,5 +1,6 @@
 # make demo    a simulated and a trained network, in demo/       make test    everything that must hold
 # make dev     only the environment                              make slow    the tests that take more than ten seconds alone
+# make beside  single neurons beside NEST and Brian2, if they can be installed
 # make peers   the simulators that `python -m brainsim bench run peers` measures, each in an environment of its own
 # Needs Python 3.11 or newer and PyPI; a C++ compiler makes it fast, without one the XLA path is used.
 
@@ -12,7 +13,7 @@ RUN := $(VENV)/bin/
 INSTALLED := $(VENV)/installed
 CONTRACTS = $(shell find tests -name 'test_contract*.py')
 
-.PHONY: demo test dev lint type off slow peers clean
+.PHONY: demo test dev lint type off slow beside peers clean
 
 demo: $(INSTALLED)
 	$(RUN)python -m brainsim demo --out demo
@@ -36,6 +37,11 @@ off: $(INSTALLED)
 slow: $(INSTALLED)
 	$(RUN)python -m pytest -m slow
 	BRAINSIM_ISA=baseline $(RUN)python -m pytest -q tests/operators/test_csr.py tests/operators/test_delay_ring.py tests/operators/test_event_dense.py
+
+# the same spikes as in NEST and Brian2; skipped where they cannot be installed
+beside: $(INSTALLED)
+	sh benchmarks/peers/make_env.sh $(PEERS_PYTHON) .peers - nest brian2
+	$(RUN)python -m pytest -q -m slow tests/peers/test_nest.py tests/peers/test_brian2.py
 
 # an environment for each simulator that brainsim is measured against, in .peers/
 peers:

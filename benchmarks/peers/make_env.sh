@@ -1,13 +1,15 @@
 #!/bin/sh
 # An environment of its own for each simulator that brainsim is measured against:
-#     sh benchmarks/peers/make_env.sh [PYTHON] [FOLDER] [PYTHON FOR TORCH]     default: python3.13, .peers/ and python3.11
-# Or: make peers PEERS_PYTHON=python3.13 PEERS_TORCH_PYTHON=python3.11. Brian2 2.11 and brainevent 0.3 need Python 3.13 and 3.12; a C++ compiler is needed for Brian2. The three on PyTorch share
+#     sh benchmarks/peers/make_env.sh [PYTHON] [FOLDER] [PYTHON FOR TORCH] [NAME ...]
+# Default: python3.13, .peers/, python3.11 and all names. Or: make peers PEERS_PYTHON=python3.13 PEERS_TORCH_PYTHON=python3.11.
+# Brian2 2.11 and brainevent 0.3 need Python 3.13 and 3.12; a C++ compiler is needed for Brian2. The three on PyTorch share
 # it, and are installed without what they name, which would bring PyTorch for CUDA. An environment that is there is left
 # alone; one that cannot be made is told, with pip's reason in FOLDER/NAME/failed, and the next is tried.
 set -u
 python=${1:-python3.13}
 folder=${2:-.peers}
 torch_python=${3:-python3.11}
+[ $# -gt 3 ] && shift 3 && only=" $* " || only=""
 failures=""
 
 make_env() { # name, interpreter, packages; then, after "--", those without what they name
@@ -16,6 +18,7 @@ make_env() { # name, interpreter, packages; then, after "--", those without what
     while [ $# -gt 0 ] && [ "$1" != -- ]; do with="$with $1" && shift; done
     [ $# -gt 0 ] && shift && without="$*"
     if [ -e "$folder/$name/ready" ]; then return; fi
+    case "${only:-" $name "}" in *" $name "*) ;; *) return ;; esac
     echo "$folder/$name:$with $without"
     rm -rf "${folder:?}/$name" && mkdir -p "$folder/$name"
     if fill "$folder/$name" "$interpreter" >"$folder/$name.log" 2>&1; then
