@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-
 ENVIRONMENTS = Path(__file__).parents[2] / ".peers"
 
 
