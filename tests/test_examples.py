@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import brainsim as bs
 from brainsim._native import WHY_XLA
 from brainsim._streams import Stream
 from brainsim._types import Drive
@@ -288,9 +289,95 @@ def test_brunels_network_has_its_four_regimes(tmp_path):
     assert found["synchronous regular"]["isi_cv"] < 0.1 and (tmp_path / "brunel.png").is_file()
 
 
+def test_a_network_follows_observed_spikes_and_its_likelihood_has_an_exact_gradient():
+    """Followed spikes give the voltages of the simulation; the gradient is that of finite differences."""
+    example = runpy.run_path(str(EXAMPLES / "fit_network.py"))
+    net = example["network"](24, 3)
+    spikes, _ = example["observe"](net, 3, 60)
+    names = ["E.v", "I.v", "E.spikes", "I.spikes"]
+    free, followed = (bs.run(net, given, steps=60, state=net.init_state(3), record=names) for given in (None, spikes))
+    for name in names:
+        np.testing.assert_allclose(followed.records[name], free.records[name], atol=1e-3)
+    np.testing.assert_array_equal(spikes["E.v"], followed.records["E.spikes"])
+    values = jnp.asarray(list(example["TRUTH"].values()), net.dtype)
+    logs = jnp.log(jnp.abs(values)) + 0.2
+    loss = jax.jit(jax.value_and_grad(lambda logs: example["loss"](logs, net, spikes)))
+    gradient = np.asarray(loss(logs)[1], np.float64)
+    for index, slope in enumerate(gradient):
+        above, below = (float(loss(logs.at[index].add(step))[0]) for step in (0.004, -0.004))
+        assert slope == pytest.approx((above - below) / 0.008, rel=0.02, abs=0.002 * np.abs(gradient).max())
+
+
+@pytest.mark.slow
+def test_parameters_of_a_network_are_recovered_from_its_spikes(tmp_path, capsys):
+    """The fit is as near to the truth as its standard errors say."""
+    main = runpy.run_path(str(EXAMPLES / "fit_network.py"))["main"]
+    small = ["--neurons", "24", "--trials", "6", "--duration", "400", "--iterations", "20", "15"]
+    main([*small, "--out", str(tmp_path)])
+    (found,) = json.loads((tmp_path / "fit.json").read_text())["runs"]
+    assert found["losses"][-1] < found["loss_of_truth"] < found["losses"][0]
+    for row in found["parameters"].values():
+        assert abs(row["error"]) < 4 * row["standard_error"] < 1
+    assert (tmp_path / "fit.png").is_file() and "E->I.tau_syn" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_strong_evidence_decides_for_the_group_that_has_it(tmp_path):
     main = runpy.run_path(str(EXAMPLES / "wang_decision.py"))["main"]
     main(["--coherence", "0.5", "--trials", "4", "--duration", "1600", "--out", str(tmp_path)])
     found = json.loads((tmp_path / "decision.json").read_text())
     assert found["chose_a"] == 1 and found["decided"] == 1 and (tmp_path / "decision.png").is_file()
+
+
+@pytest.fixture(scope="module")
+def nalsm():
+    return runpy.run_path(str(EXAMPLES / "nalsm.py"))
+
+
+def trained_by_hand(pre, post, counts, start, wired, bounds, *, swapped, fading, gain):
+    """Weights and A as the published code has them: STDP, then traces, then the astrocyte, then all rates fade."""
+    w, x, y = start, np.zeros(start.shape[0]), np.zeros(start.shape[1])
+    a, a_plus, rest, keep = 0.15, 0.15, 0.15, 0.99 if fading else 1.0
+    for s, t, count in zip(pre, post, counts, strict=True):
+        grows, shrinks = (-max(a, 0), -a_plus) if swapped else (a_plus, max(a, 0))
+        change = grows * np.outer(x, t) - shrinks * np.outer(s, y)
+        w = np.where(wired, np.clip(w + change, *bounds), 0)
+        x, y = np.exp(-0.1) * (x + 0.1 * s), np.exp(-0.1) * (y + 0.1 * t)
+        a = (a + (-a + gain * count + rest) / 100) * keep
+        a_plus, gain, rest = a_plus * keep, gain * keep, rest * keep
+    return w
+
+
+@pytest.mark.parametrize("fading", [False, True])
+def test_the_liquid_of_nalsm_learns_as_published(nalsm, fading):
+    """All three kinds of plastic synapse, against the published order of operations in NumPy."""
+    net = nalsm["network"](inputs=64, side=5, gain=0.2, weight=1.0, plastic=True, fading=fading, seed=0)
+    spikes = 100 * (np.random.default_rng(0).random((100, 64)) < 0.25).astype(np.float32)
+    names = ("E", "I", "in")
+    result = bs.run(net, {"in.v": jnp.asarray(spikes)}, record=[f"{name}.spikes" for name in names])
+    trains = {name: np.asarray(result.records[f"{name}.spikes"], np.float64) for name in names}
+    count = trains["E"].sum(1) + trains["I"].sum(1) - trains["in"].sum(1)
+    for path, bounds in {"E->E": (0, 3), "I->E": (-3, 0), "in->I": (-3, 3)}.items():
+        pre, post = path.split("->")
+        edges = net[path]
+        at = np.repeat(np.arange(edges.n_pre), np.diff(np.asarray(edges.indptr))), np.asarray(edges.indices)
+        start, wired = np.zeros((2, edges.n_pre, edges.n_post))
+        start[at], wired[at] = edges.weight, 1
+        kind = dict(swapped=pre == "I", fading=fading, gain=0.2)
+        expected = trained_by_hand(trains[pre], trains[post], count, start, wired > 0, bounds, **kind)
+        found = np.asarray(result.state.projections[path].weight)
+        assert np.abs(found - start[at]).max() > 0.02
+        np.testing.assert_allclose(found, expected[at], atol=2e-6)
+
+
+def test_nalsm_compares_its_liquids_and_draws_them(nalsm, tmp_path, capsys):
+    small = ["--data", "digits", "--side", "5", "--train", "150", "--test", "60", "--initial", "40", "--steps", "60"]
+    with lines_logged() as lines:
+        nalsm["main"]([*small, "--cycles", "200", "--batch", "30", "--rasters", "4", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "nalsm.json").read_text())
+    for name in ("static", "stdp", "astrocyte", "input"):
+        assert found[name]["accuracy"] > 0.25
+    assert found["stdp"]["depression"] == pytest.approx(0.15, abs=1e-4) != found["astrocyte"]["depression"]
+    assert all(found[name]["rate_hz"] > 1 and found[name]["branching"] > 0 for name in ("static", "stdp", "astrocyte"))
+    assert (tmp_path / "nalsm.png").is_file() and "branching" in capsys.readouterr().out
+    assert WHY_XLA is not None or lines == []
