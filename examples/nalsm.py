@@ -22,6 +22,11 @@ synapse their currents add up, there only the last one counts (a residue of exp(
 below 0 acts as 0; "stdp" has no tuned rates, and "static" scales the liquid's weights but not the input's; the readout
 trains by Adam, is normalised by the maximum over the training samples, and keeps the step that is best on a sixth of
 them. Kernel quality is not computed.
+
+What it shows with its defaults (MNIST, seed 0): with constant rates the initialisation drives most excitatory weights
+to their bound (branching factor 1.40, 206 Hz); the astrocyte keeps them near 1 (1.18, 24 Hz; published, with the whole
+initialisation: 1.25); static weights of 0.8 have 1.03. Readouts of the three liquids and of the input are all at 84 to
+87 % with a standard error of 2 %: at this size no accuracy differs measurably from another, that of the input included.
 """
 
 import argparse
