@@ -289,8 +289,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--out", type=Path, default=Path("fit"), help="folder for the picture and the figures")
     options = parser.parse_args(argv)
-    if options.neurons < 15:
-        parser.error(f"--neurons: expected 15 or more, got {options.neurons}")
+    for name, least in {"neurons": 15, "trials": 1, "duration": 10}.items():
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: expected {least} or more, got {getattr(options, name)}")
     options.out.mkdir(parents=True, exist_ok=True)
 
     runs = []

@@ -18,10 +18,11 @@ Ivanov & Michmizos, NeurIPS 34 (2021) 21703.
 What differs from the published code: far fewer samples (60,000 + 10,000, an initialisation with 50,000 and several
 networks there; a single seed here), so that accuracies do not compare with the published ones; the initialisation is
 one run, in which voltages and the astrocyte go on from picture to picture; where spikes of one neuron overlap at a
-synapse their currents add up, there only the last one counts (a residue of exp(-3) at most, by the refractory time); A
-below 0 acts as 0; "stdp" has no tuned rates, and "static" scales the liquid's weights but not the input's; the readout
-trains by Adam, is normalised by the maximum over the training samples, and keeps the step that is best on a sixth of
-them. Kernel quality is not computed.
+synapse their currents add up, there only the last one counts (by the refractory time what is left is exp(-3) of a
+spike, which moves voltages by up to 2.7 mV, and single spikes); the input's neurons are LIF cells of the liquid, so
+that they too rest for 2 ms; A below 0 acts as 0; "stdp" has no tuned rates, and "static" scales the liquid's weights
+but not the input's; the readout trains by Adam, is normalised by the maximum over the training samples, and keeps the
+step that is best on a sixth of them. Kernel quality is not computed.
 
 What it shows with its defaults (MNIST, seed 0): with constant rates the initialisation drives most excitatory weights
 to their bound (branching factor 1.40, 206 Hz); the astrocyte keeps them near 1 (1.18, 24 Hz; published, with the whole
@@ -349,6 +350,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("nalsm"), help="folder for the picture and the figures")
     options = parser.parse_args(argv)
+    for name, least in {"side": 3, "train": 12, "test": 1, "initial": 1, "steps": 4, "batch": 1, "rasters": 1}.items():
+        if getattr(options, name) < least:
+            parser.error(f"--{name}: expected {least} or more, got {getattr(options, name)}")
     options.stretch = min(options.initial, 100)
     options.out.mkdir(parents=True, exist_ok=True)
 

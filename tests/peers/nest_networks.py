@@ -83,7 +83,7 @@ def connect(numbers, pre, post, count, weight):
         {"rule": "fixed_total_number", "N": count},
         {
             "weight": nest.math.redraw(strength, **bounds),
-            "delay": nest.math.redraw(lag, min=DT - 0.5 * DT, max=np.inf),
+            "delay": nest.math.redraw(lag, min=0.5 * DT, max=np.inf),
         },
     )
 

@@ -6,10 +6,9 @@ be that between any eight of the sixteen runs and the rest: it must not be among
 divisions. A network without repeated synapses in NEST, 4 % slower, fails.
 """
 
-import importlib.util
 import itertools
 import json
-import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +111,8 @@ def test_brunel(regime, nest_networks, tmp_path):
     check(ours_of(lambda seed: brunel(N, g=g, eta=eta, seed=seed), ("E", "I")), theirs)
 
 
-def test_microcircuit(nest_networks, tmp_path):
-    folder = os.environ.get("BRAINSIM_DATA")
-    if not folder:
-        pytest.skip("needs BRAINSIM_DATA with potjans_diesmann")
-    numbers = json.loads((Path(folder) / "potjans_diesmann" / "potjans_diesmann_2014.json").read_text())["net_dict"]
-    spec = importlib.util.spec_from_file_location("microcircuit", MICROCIRCUIT)
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+def test_microcircuit(nest_networks, data_folder, tmp_path):
+    file = data_folder("potjans_diesmann") / "potjans_diesmann_2014.json"
+    numbers, network = json.loads(file.read_text())["net_dict"], runpy.run_path(str(MICROCIRCUIT))["network"]
     theirs = theirs_of(nest_networks, tmp_path, network="microcircuit", numbers=numbers, scale=0.1)
-    check(ours_of(lambda seed: example.network(numbers, 0.1, seed), numbers["populations"]), theirs)
+    check(ours_of(lambda seed: network(numbers, 0.1, seed), numbers["populations"]), theirs)
