@@ -24,6 +24,9 @@ ROWS = {
     "spikes across 10 million synapses, 1 % firing": ["operator", "csr", "--n", "100000", "--fan-out", "100"],
     "`spikes @ W`, 12,800 x 700 x 256 at 2 %": "operator event_dense --n 700 --fan-out 256 --fraction 0.02".split(),
     "its weight gradient": "operator event_dense_outer --n 700 --fan-out 256 --fraction 0.02".split(),
+    "its gradient to 5 % of the spikes, 12,800 x 1024 x 1024": (
+        "operator event_dense_where --n 1024 --fan-out 1024 --fraction 0.05".split()
+    ),
 }
 """Figures by what they are: arguments of `python -m brainsim bench`, to which `--threads 1` comes."""
 

@@ -65,6 +65,26 @@ ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out 
   });
 }
 
+ffi::Error SampledDenseCall(ffi::ThreadPool threads, Any ct, Any weight, ffi::Buffer<ffi::PRED> wanted, Out out) {
+  const std::string name = "sampled_dense";
+  Shape s;
+  if (ffi::Error e = CheckDense(name, *out, ct, weight, &s); e.failure()) return e;
+  if (wanted.dimensions().size() != 2 || wanted.dimensions()[0] != s.rows || wanted.dimensions()[1] != s.n_in)
+    return Invalid(name, "the mask must have the shape of the result");
+  return ByType(name, ct, [&](auto zero) {
+    using T = decltype(zero);
+    const Pool pool = PoolFor(threads, s.rows * s.n_in);
+    const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
+    return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
+      const int64_t g = block / parts, lo = g * run + run * (block % parts) / parts, hi = g * run + run * (block % parts + 1) / parts;
+      ActiveTable().of<T>().sampled_dense(In<T>(ct) + lo * s.n_out, In<T>(weight) + g * s.n_in * s.n_out,
+                                          reinterpret_cast<const uint8_t*>(wanted.typed_data()) + lo * s.n_in, hi - lo, s.n_in, s.n_out,
+                                          OutData<T>(out) + lo * s.n_in);
+      return Fault{};
+    }));
+  });
+}
+
 }  // namespace
 }  // namespace brainsim
 
@@ -78,6 +98,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_affine_v1, bs::EventAffineCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_outer_v1, bs::EventDenseOuterCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_sampled_dense_v1, bs::SampledDenseCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<ffi::Buffer<ffi::PRED>>()
+                                  .Ret<bs::Any>());
 
 extern "C" {
 int bs_ffi_major() { return XLA_FFI_API_MAJOR; }

@@ -4,6 +4,7 @@
 #include "event_dense.h"
 #include "procedural.h"
 #include "push.h"
+#include "sampled_dense.h"
 #include "stdp_csr.h"
 #include "sum.h"
 #include "table.h"
@@ -19,7 +20,8 @@ template <class T>
 constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
   return {NonZero<T>,       SumRow<T>,  CsrPush<T>,    ProceduralPush<T>,  CsrPull<T>, CsrOuterEach<T>,
-          CsrOuterShared<T>, StdpCsr<T>, EventDense<T>, EventDenseOuter<T>};
+          CsrOuterShared<T>, StdpCsr<T>, EventDense<T>, EventDenseOuter<T>,
+          SampledDense<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, event_dense_outer
+from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, event_dense_outer, event_dense_where
 from ..operators._trilinear import push_events
 from ..operators.delay_ring import take_definition
 from .harness import Timing, check, result, time_calls
@@ -54,11 +54,11 @@ def measure(
     """Time one operator and its baseline.
 
     Args:
-        name: `csr` (one weight), `delay_ring` (take and push, a weight and a delay per synapse), `event_dense` or
-            `event_dense_outer` (12,800 rows against XLA's dot).
+        name: `csr` (one weight), `delay_ring` (take and push, a weight and a delay per synapse), `event_dense`,
+            `event_dense_outer` or `event_dense_where` (its gradient to the spikes), 12,800 rows against XLA's dot.
         n: Neurons before and after the synapses; inputs of a dense product.
         fan_out: Synapses of each neuron; outputs of a dense product.
-        fraction: Fraction of the neurons that spike in a call.
+        fraction: Fraction of the neurons that spike in a call, or to which a gradient is wanted.
         repeats: Timed samples.
         warmup: Samples thrown away.
         seed: Of connections, weights and spikes.
@@ -180,11 +180,11 @@ def _delay_ring(n: int, fan_out: int, fraction: float, rng: np.random.Generator,
     return Case(operator, portable, data, (jnp.zeros((SLOTS, n), dtype), jnp.int32(0)), events)
 
 
-def _chained(product: Callable[[Array, Array], Array]) -> Step:
+def _chained(product: Callable[[Any, Array], Array]) -> Step:
     """A product whose second factor depends on the call before."""
 
-    def step(spikes: Array, factor: Array, k: Array) -> Any:
-        out = product(spikes, factor)
+    def step(data: Any, factor: Array, k: Array) -> Any:
+        out = product(data, factor)
         return factor.at[0, 0].set(jnp.where(out[0, 0] > 0, 0.125, 0.25)), out
 
     return step
@@ -203,10 +203,28 @@ def _product(
     return case
 
 
+def _where(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
+    """The gradient to spikes at a few places against XLA's whole product."""
+
+    def operator(data: Any, ct: Array) -> Array:
+        wanted, weight = data
+        spikes = jnp.zeros(wanted.shape, dtype)
+        return jax.vjp(lambda spikes: event_dense_where(spikes, weight, None, wanted), spikes)[1](ct)[0]
+
+    def portable(data: Any, ct: Array) -> Array:
+        wanted, weight = data
+        return jnp.where(wanted, ct @ weight.T, 0)
+
+    wanted = jnp.asarray(rng.random((ROWS, n)) < fraction)
+    data, ct = (wanted, _dyadic(rng, (n, fan_out), dtype)), _dyadic(rng, (ROWS, fan_out), dtype)
+    return Case(_chained(operator), _chained(portable), data, ct, round(fan_out * float(wanted.sum())))
+
+
 CASES = {
     "csr": _csr,
     "delay_ring": _delay_ring,
     "event_dense": _product(event_dense, jnp.matmul, outer=False),
     "event_dense_outer": _product(event_dense_outer, lambda spikes, ct: spikes.T @ ct, outer=True),
+    "event_dense_where": _where,
 }
 NAMES = tuple(CASES)

@@ -105,6 +105,7 @@ class SEAdLIF(AdLIFNeuron):
     """
 
     states: ClassVar[dict[str, Value]] = {"v": 0 * mV, "w": 0 * mV}
+    emits_surrogate: ClassVar[bool] = True
 
     def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
         """One step of `dt` ms: the new state and the spikes 0. or 1., `([batch], n)`."""
@@ -116,6 +117,7 @@ class EFAdLIF(AdLIFNeuron):
     """Adaptive leaky integrate-and-fire neuron, Euler forward (EF-adLIF); parameters as in `SEAdLIF`."""
 
     states: ClassVar[dict[str, Value]] = {"v": 0 * mV, "w": 0 * mV, "s": 0.0}
+    emits_surrogate: ClassVar[bool] = True
 
     def step(self, state: State, drive: Drive, dt: float, key: Stream | None = None) -> tuple[State, Array]:
         """One step of `dt` ms: the new state and the spikes 0. or 1., `([batch], n)`."""

@@ -50,6 +50,7 @@ class AMSU(LeakyNeuron):
     trainable: tuple[str, ...] = eqx.field(static=True, default=("g_astro",))
 
     states: ClassVar[dict[str, Value]] = {"v": "v_rest", "a": 0.0}
+    emits_surrogate: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

@@ -2,8 +2,9 @@
 
     h(x) = inner(x) where |x| < width, else 0,      x = (v - v_th) / (v_th - v_reset)
 
-Only neurons close to the threshold pass a gradient on, which is then as sparse as spikes are; as the band grows, it
-becomes that of `inner`. Perez-Nieves and Goodman, NeurIPS 2021 (arXiv 2105.08810), with width 0.2 and fast sigmoid.
+Only neurons close to the threshold pass a gradient on, which is then as sparse as spikes are, and a dense layer after
+them computes it nowhere else (`event_dense_where`); as the band grows, it becomes that of `inner`. Perez-Nieves and
+Goodman, NeurIPS 2021 (arXiv 2105.08810), with width 0.2 and fast sigmoid.
 """
 
 import dataclasses
@@ -29,6 +30,11 @@ class Band(Surrogate):
 
     def __post_init__(self):
         positive("width", self.width)
+
+    @property
+    def local(self) -> bool:
+        """0 outside."""
+        return True
 
     def derivative(self, x: Array) -> Array:
         """inner(x) inside, 0 outside."""

@@ -51,6 +51,8 @@ class Neuron(Parameterized):
         upward: Whether a spike is a crossing from below in this step, as in models that nothing resets.
         emits: What `step` returns beside the state: "spikes", or the name of a graded output.
         graded: Whether spikes take other values than 0 and 1.
+        emits_surrogate: Whether the `step` of this very class emits what `surrogate` returns, or 0 in its place. A
+            class that defines a `step` says so for itself; a local surrogate then makes gradients sparse (`support`).
     """
 
     _: dataclasses.KW_ONLY
@@ -69,6 +71,7 @@ class Neuron(Parameterized):
     ports: ClassVar[tuple[str, ...]] = ("jump", "current")
     emits: ClassVar[str] = "spikes"
     graded: ClassVar[bool] = False
+    emits_surrogate: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

@@ -43,6 +43,7 @@ class BRF(Neuron):
     trainable: tuple[str, ...] = eqx.field(static=True, default=("omega", "b_offset"), kw_only=True)
 
     states: ClassVar[dict[str, Value]] = {"u": 0.0, "v": 0.0, "q": 0.0}
+    emits_surrogate: ClassVar[bool] = True
 
     def __post_init__(self):
         super().__post_init__()

@@ -35,6 +35,7 @@ class CubaLIF(LeakyNeuron):
     w_in: Array | None = param(None, unit="")
 
     states: ClassVar[dict[str, Value]] = {"v": "v_rest", "i": 0.0}
+    emits_surrogate: ClassVar[bool] = True
     ports: ClassVar[tuple[str, ...]] = ("jump", "held")
 
     def fed(self, x: Array) -> Drive:

@@ -40,6 +40,7 @@ class ResonateAndFire(Neuron):
 
     holds: ClassVar[tuple[str, ...]] = ("v", "i")
     states: ClassVar[dict[str, Value]] = {"v": 0.0, "i": 0.0}
+    emits_surrogate: ClassVar[bool] = True
 
     @property
     def omega(self) -> Array:

@@ -28,6 +28,11 @@ from .._types import Array
 class Surrogate:
     """The Heaviside step with a derivative of one's own; frozen and hashable, so that it may be static."""
 
+    @property
+    def local(self) -> bool:
+        """Whether h is exactly 0 from some distance on, so that gradients cross few spikes."""
+        return False
+
     def derivative(self, x: Array) -> Array:
         """h(x), elementwise, in the dtype of `x`."""
         raise TypeError(f"{type(self).__name__} does not define `derivative`.")
@@ -96,6 +101,11 @@ class Triangle(Surrogate):
 
     def __post_init__(self):
         positive("gamma", self.gamma)
+
+    @property
+    def local(self) -> bool:
+        """0 from |x| = 1 on."""
+        return True
 
     def derivative(self, x: Array) -> Array:
         """gamma max(0, 1 - |x|)."""
@@ -181,6 +191,11 @@ class OfVoltage(Surrogate):
 
     def __post_init__(self):
         positive("scale", self.scale, "mV")
+
+    @property
+    def local(self) -> bool:
+        """Whether `inner` is."""
+        return self.inner.local
 
     def derivative(self, x: Array) -> Array:
         """scale inner(scale x)."""

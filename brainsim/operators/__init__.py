@@ -13,4 +13,6 @@ from .procedural import Rows as Rows
 from .procedural import procedural_edges as procedural_edges
 from .procedural import procedural_pull as procedural_pull
 from .procedural import procedural_push as procedural_push
+from .sampled_dense import event_dense_where as event_dense_where
+from .sampled_dense import sampling_pays as sampling_pays
 from .stdp_csr import stdp_csr as stdp_csr

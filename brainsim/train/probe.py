@@ -7,7 +7,6 @@ Growth above 1 is what makes a gradient over many steps explode: Pascanu, Mikolo
 tangent of the surrogate-differentiated step; its growth is a finite-time Lyapunov exponent).
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +20,8 @@ from .._streams import Stream
 from .._types import Array, State
 from ..networks import Network, Sequential
 from ..networks.layers import Layer
-from ..neurons import Neuron, Source, Surrogate
+from ..neurons import Neuron, Source
+from ..neurons.support import Support, emitting
 from ..simulate.inputs import prepare
 from .batches import Batch
 
@@ -34,18 +34,6 @@ class Probed(NamedTuple):
 
     hits: dict[str, Array]
     growth: dict[str, Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class Near(Surrogate):
-    """In place of a surrogate: emits 1 where the surrogate's derivative is at least a tenth of its peak, else 0."""
-
-    inner: Surrogate
-
-    def __call__(self, x: Array) -> Array:
-        """1. or 0. of the overdrive."""
-        slope = self.inner.derivative(x)
-        return ((slope > 0) & (slope >= 0.1 * self.inner.derivative(jnp.zeros_like(x)))).astype(x.dtype)
 
 
 def emissions(model: Sequential | Network) -> tuple[str, ...]:
@@ -128,7 +116,7 @@ def _network_step(network: Network, name: str | None, state: Any, rows: Any, k: 
 
 def _patched(model: Any, where: Callable[[Any], Neuron]) -> Any:
     neuron = where(model)
-    return eqx.tree_at(where, model, dataclasses.replace(neuron, surrogate=Near(neuron.surrogate)))
+    return eqx.tree_at(where, model, emitting(neuron, Support(neuron.surrogate, share=0.1)))
 
 
 @eqx.filter_jit

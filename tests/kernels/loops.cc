@@ -12,6 +12,7 @@
 #include "parallel.h"
 #include "procedural.h"
 #include "push.h"
+#include "sampled_dense.h"
 #include "stdp_csr.h"
 #include "sum.h"
 
@@ -207,6 +208,16 @@ void Dense() {
         }
     Require(y == y0, "event_dense");
     Require(dw == dw0, "event_dense_outer");
+    std::vector<uint8_t> wanted(rows * n_in);
+    for (uint8_t& flag : wanted) flag = uint8_t(Below(round % 3 ? 20 : 2) == 0);
+    std::vector<T> few(rows * n_in, T(7));
+    SampledDense(g.data(), w.data(), wanted.data(), rows, n_in, n_out, few.data());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < n_in; ++k) {
+        T sum = 0;
+        for (int64_t m = 0; m < n_out && wanted[r * n_in + k]; ++m) sum += g[r * n_out + m] * w[k * n_out + m];
+        Require(few[r * n_in + k] == sum, "sampled_dense");
+      }
   }
 }
 

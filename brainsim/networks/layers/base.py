@@ -164,6 +164,22 @@ class Layer(eqx.Module):
         """
         return self.unroll(state, xs, dt, key, watch)
 
+    def near(self, state: State, xs: Array, dt: float, key: Stream, near: Array | None) -> Array | None:
+        """Where a gradient to the outputs counts, bool `(time, [batch], ...)`, or None: everywhere.
+
+        Args:
+            state: State before the first step.
+            xs: Inputs, `(time, [batch], ...)`.
+            dt: Time step (ms).
+            key: Random stream of the first step.
+            near: The same of the inputs.
+        """
+        return None
+
+    def gated(self, near: Array) -> "Layer":
+        """What `unroll` is asked of instead where a gradient to the input counts at `near` only."""
+        return self
+
     def absorb(self, state: State) -> Self:
         """The layer with what its state has learnt of the data (running statistics) as its own."""
         return self

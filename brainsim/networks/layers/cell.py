@@ -4,10 +4,14 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 
+from ... import fuse
 from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
 from ..._types import Array, State
+from ...neurons.support import marked
 from .neural import Neural
 
 
@@ -38,6 +42,21 @@ class Cell(Neural):
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """The neuron's step fed with `x`, a jump (mV) to most; see `Layer.step`."""
         return self.neuron.step(state, self.neuron.fed(x), dt, key)
+
+    def near(self, state: State, xs: Array, dt: float, key: Stream, near: Array | None) -> Array | None:
+        """Where the surrogate is not 0; see `Layer.near`."""
+        marker = marked(self.neuron)
+        if marker is None:
+            return None
+
+        def one(state: State, row: tuple[Array, Array]) -> tuple[State, Array]:
+            x, step = row
+            drive, now = self.neuron.fed(x), key._replace(step=step)
+            return self.neuron.step(state, drive, dt, now)[0], marker.step(state, drive, dt, now)[1] > 0
+
+        first = jnp.asarray(key.step)
+        state, xs = jax.lax.stop_gradient((state, xs))
+        return fuse.scan(one)(state, (xs, first + jnp.arange(len(xs), dtype=first.dtype)))[1]
 
     def parameters(self, path: str, where: Callable[[Any], Any], dt: float) -> dict[str, ParameterInfo]:
         """The neuron's parameters."""

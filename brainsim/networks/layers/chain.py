@@ -208,11 +208,13 @@ def unroll_all(
     valid: Array | None,
 ) -> tuple[tuple[State, ...], Watched, Watched]:
     """All steps, layer by layer: the new states, what every layer emitted, and what `watch` asks for by path."""
-    later, emitted, watched = [], {}, {}
+    later, emitted, watched, near = [], {}, {}, None
     for (name, layer), old in zip(row.items(), states, strict=True):
         asked = [path.removeprefix(f"{name}.") for path in watch if path.startswith(f"{name}.")]
         below = tuple(path for path in asked if path != layer.emission)
-        new, xs, seen = layer.unroll_masked(old, xs, dt, stream(name), below, valid)
+        taking = layer if near is None else layer.gated(near)
+        near = layer.near(old, xs, dt, stream(name), near)
+        new, xs, seen = taking.unroll_masked(old, xs, dt, stream(name), below, valid)
         later.append(new)
         emitted[name] = xs
         watched |= {f"{name}.{path}": xs if path == layer.emission else seen[path] for path in asked}

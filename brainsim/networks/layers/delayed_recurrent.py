@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 
 from ... import _checks
 from ..._paths import ParameterInfo
@@ -17,7 +16,7 @@ from ..._streams import Stream
 from ..._types import Array, State, Value
 from ...neurons import Neuron
 from .base import Layer, Watched
-from .feedback import Feedback, recurrent_slot
+from .feedback import Feedback, fired, recurrent_slot
 from .learned_delays import Delays, crossed
 from .linear import draw_weight
 
@@ -39,8 +38,8 @@ class Tapped(Layer):
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""
-        cell, y = self.neuron.step(state.cell, self.neuron.fed(x + crossed(state.pending, self.taps)), dt, key)
-        return State(cell=cell, pending=jnp.concatenate([state.pending[..., 1:, :], y[..., None, :]], axis=-2)), y
+        near = state.near if "near" in state else None
+        return fired(self.neuron, state, x + crossed(state.pending, self.taps, near), dt, key)
 
 
 class DelayedRecurrent(Feedback):

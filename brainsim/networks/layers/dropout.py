@@ -56,5 +56,9 @@ class Dropout(Steady):
         """The input times the mask; see `Layer.step`."""
         return state, x if self.inference else x * state.mask
 
+    def near(self, state: State, xs: Array, dt: float, key: Stream, near: Array | None) -> Array | None:
+        """Where it does to the inputs; see `Layer.near`."""
+        return near
+
     def __repr__(self) -> str:
         return f"Dropout({self.p:g})"

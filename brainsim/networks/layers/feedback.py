@@ -1,6 +1,7 @@
 """What layers have in common whose neurons also project onto each other: neurons, and spikes under way to them.
 
-The spikes of the last steps are the state `pending ([batch], steps, n)`, the oldest first.
+The spikes of the last steps are the state `pending ([batch], steps, n)`, the oldest first. Where the surrogate is 0
+away from the threshold, `near`, bool of the same shape, says which of them pass a gradient on.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..._paths import ParameterInfo, parameters_of
+from ..._streams import Stream
 from ..._types import Array, State, Value
+from ...neurons import Neuron
+from ...neurons.support import marked
 from ...values import Uniform
 from .linear import weight_slot
 from .neural import Neural
@@ -46,7 +50,9 @@ class Feedback(Neural):
         """The neuron's state, and what is under way."""
         lead = () if batch is None else (batch,)
         cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
-        return State(cell=cell, pending=jnp.zeros((*lead, self.reach, self.n), dtype))
+        line = (*lead, self.reach, self.n)
+        near = {} if marked(self.neuron) is None else {"near": jnp.ones(line, bool)}
+        return State(cell=cell, pending=jnp.zeros(line, dtype), **near)
 
     def read(self, state: State, name: str) -> Array:
         """A state of the neuron."""
@@ -64,3 +70,28 @@ class Feedback(Neural):
 def recurrent_slot(weight: Value | None, n: int) -> Value:
     """A recurrent weight as given; None: U(-1/sqrt(n), 1/sqrt(n))."""
     return Uniform(-(n**-0.5), n**-0.5) if weight is None else weight_slot("weight", weight)
+
+
+def fired(neuron: Neuron, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
+    """A step of the neurons fed with `x`: the layer's state with the new spikes at the end of the line, and the spikes.
+
+    Args:
+        neuron: Built neuron.
+        state: State of the layer.
+        x: Input and what has arrived, `([batch], n)`.
+        dt: Time step (ms).
+        key: Random stream of the step.
+    """
+    drive = neuron.fed(x)
+    cell, y = neuron.step(state.cell, drive, dt, key)
+    later = {"cell": cell, "pending": shifted(state.pending, y)}
+    marker = marked(neuron)
+    if marker is not None:
+        later["near"] = shifted(state.near, marker.step(state.cell, drive, dt, key)[1] > 0)
+    return State(**later), y
+
+
+def shifted(line: Array, latest: Array) -> Array:
+    """A line of steps `([batch], steps, n)` without the oldest, and with the latest `([batch], n)` at its end."""
+    latest = latest[..., None, :]
+    return latest if line.shape[-2] == 1 else jnp.concatenate([line[..., 1:, :], latest], axis=-2)

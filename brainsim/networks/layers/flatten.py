@@ -54,5 +54,9 @@ class Flatten(Steady):
         lead = x.shape[: x.ndim - rank]
         return state, x.reshape(*lead, *self.shape[:start], -1, *self.shape[end + 1 :])
 
+    def near(self, state: State, xs: Array, dt: float, key: Stream, near: Array | None) -> Array | None:
+        """The same on fewer axes; see `Layer.near`."""
+        return None if near is None else self.step(state, near, dt, key)[1]
+
     def __repr__(self) -> str:
         return f"Flatten({', '.join(map(str, self.shape))})"

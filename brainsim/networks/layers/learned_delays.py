@@ -23,7 +23,7 @@ from ... import _checks, _streams, units, values
 from ..._params import concrete
 from ..._paths import ParameterInfo
 from ..._types import Array, Context, Value
-from ...operators import event_dense
+from ...operators import event_dense, event_dense_where, sampling_pays
 
 
 class Delays(eqx.Module):
@@ -144,12 +144,17 @@ def convolved(history: Array, xs: Array, taps: Array) -> tuple[Array, Array]:
     return jnp.moveaxis(padded[len(xs) :], 0, -2), ys
 
 
-def crossed(history: Array, taps: Array) -> Array:
+def crossed(history: Array, taps: Array, near: Array | None = None) -> Array:
     """One step: `sum_n history[-1 - n] taps_n`.
 
     Args:
         history: The inputs of as many steps as there are taps, `([batch], taps, n_in)`, the oldest first.
         taps: `(taps, n_in, n_out)`, the shortest delay first.
+        near: Where a gradient to the inputs counts, bool of their shape; None: everywhere.
     """
     *batch, n_taps, n_in = history.shape
-    return event_dense(history.reshape(*batch, n_taps * n_in), taps[::-1].reshape(n_taps * n_in, -1))
+    line = lambda x: x.reshape(*batch, n_taps * n_in)
+    weight = taps[::-1].reshape(n_taps * n_in, -1)
+    if near is None or not sampling_pays(weight.shape[1]):
+        return event_dense(line(history), weight)
+    return event_dense_where(line(history), weight, None, line(near))

@@ -17,7 +17,7 @@ from ... import _checks, _streams, values
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
-from ...operators import event_dense
+from ...operators import event_dense, event_dense_where, sampling_pays
 from .base import Crossing, Layer, Watched
 from .learned_delays import Delays, convolved, crossed
 
@@ -111,6 +111,11 @@ class Linear(Layer):
         history, ys = convolved(state.history, xs, self.delays.taps(self.weight, dt))
         return State(history=history), ys if self.bias is None else ys + self.bias, {}
 
+    def gated(self, near: Array) -> Layer:
+        """Without delays and with outputs enough `NearLinear`; see `Layer.gated`."""
+        pays = self.delays is None and sampling_pays(self.n_out)
+        return NearLinear(self.weight, self.bias, near) if pays else self
+
     def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
         """The input crosses the weight, every synapse once whatever its delay; see `Layer.crossings`."""
         return (Crossing(xs, self.weight, jnp.matmul),)
@@ -126,6 +131,26 @@ class Linear(Layer):
 
     def __repr__(self) -> str:
         return f"Linear({self.n_in}, {self.n_out}{', bias=True' if self.bias is not None else ''})"
+
+
+class NearLinear(Layer):
+    """A `Linear` whose gradient to its input is computed at few places.
+
+    Attributes:
+        weight: Its weight, (n_in, n_out) (mV).
+        bias: Its bias, (n_out,) (mV), or None.
+        near_input: Where a gradient to the input counts, bool `(time, [batch], n_in)`.
+    """
+
+    weight: Array
+    bias: Array | None
+    near_input: Array
+
+    def unroll(
+        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
+    ) -> tuple[State, Array, Watched]:
+        """All steps in one product; see `Layer.unroll`."""
+        return state, event_dense_where(xs, self.weight, self.bias, self.near_input), {}
 
 
 def weight_slot(name: str, value: Value) -> Value:

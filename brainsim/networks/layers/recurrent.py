@@ -12,10 +12,10 @@ import numpy as np
 from ... import _checks, values
 from ..._streams import Stream
 from ..._types import Array, State, Value
-from ...operators import event_dense
 from .base import Crossing
 from .delayed_recurrent import DelayedRecurrent
-from .feedback import Feedback, recurrent_slot
+from .feedback import Feedback, fired, recurrent_slot
+from .learned_delays import crossed
 from .linear import draw_weight
 
 
@@ -73,12 +73,8 @@ class Recurrent(Feedback):
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""
-        single = self.delay_steps == 1
-        due = jnp.squeeze(state.pending, -2) if single else state.pending[..., 0, :]
-        cell, y = self.neuron.step(state.cell, self.neuron.fed(x + event_dense(due, self.weight)), dt, key)
-        latest = y[..., None, :]
-        pending = latest if single else jnp.concatenate([state.pending[..., 1:, :], latest], axis=-2)
-        return State(cell=cell, pending=pending), y
+        near = state.near[..., :1, :] if "near" in state else None
+        return fired(self.neuron, state, x + crossed(state.pending[..., :1, :], self.weight[None], near), dt, key)
 
 
 def _slot(delay: Value) -> Value:
