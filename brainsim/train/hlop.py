@@ -120,7 +120,7 @@ def hlop(
                 raise ValueError(f"`subspaces`: layer {path} has {d} inputs, its rows have {space.new.shape[1]}.")
         return HlopState(inside.init(params), begin)
 
-    def update(updates: Any, state: HlopState, params: Any = None, **extra: Any) -> tuple[Any, HlopState]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, HlopState]:
         if params is None or "inputs" not in extra:
             raise ValueError("`optimizer`: `hlop` hears what reaches the layers from `fit` alone: pass it there bare.")
         heard, lengths = extra.pop("inputs"), extra.pop("lengths")
