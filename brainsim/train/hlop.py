@@ -77,16 +77,22 @@ def subspaces(
     root = jax.random.key(key) if isinstance(key, int) else key
     found, before = {}, before or {}
     for path in dict.fromkeys((*before, *sizes)):
-        rows, d = sizes.get(path, 0), presynaptic.width(presynaptic.weighted(model, path, "sizes"))
+        count, d = sizes.get(path, 0), presynaptic.width(presynaptic.weighted(model, path, "sizes"))
         empty = jnp.zeros((0, d), model.dtype)
         last = before.get(path, Subspace(empty, empty, empty))
-        if last.new.shape[1] != d:
-            raise ValueError(f"`before`: layer {path} has {d} inputs, its rows have {last.new.shape[1]} entries.")
-        free = d - len(last.weight)
-        if not 0 <= rows <= free:
-            raise ValueError(f"`sizes`: expected 0 to {free} new rows for layer {path} ({d} inputs), got {rows}.")
-        found[path] = last.extended(rows, _streams.fold(root, path))
+        _check_width("before", path, last, d)
+        if not jnp.all(jnp.isfinite(last.weight)):
+            raise ValueError(f"`before`: rows of layer {path} are not finite: a smaller `rate` of `Hebbian`.")
+        old = len(last.weight)
+        if not 0 <= count <= d - old or count != int(count):
+            raise ValueError(f"`sizes`: expected 0 to {d - old} new rows for layer {path} ({d} inputs), got {count}.")
+        found[path] = last.extended(int(count), _streams.fold(root, f"{path}[{old}]"))
     return found
+
+
+def _check_width(argument: str, path: str, space: Subspace, d: int) -> None:
+    if space.new.shape[1] != d:
+        raise ValueError(f"`{argument}`: layer {path} has {d} inputs, its rows have {space.new.shape[1]} entries.")
 
 
 def hlop(
@@ -100,7 +106,8 @@ def hlop(
 
     Args:
         optimizer: What makes an update of a gradient.
-        subspaces: Lateral weights at the beginning; those learned are `fit(...).state.opt_state.subspaces`.
+        subspaces: Lateral weights at the beginning; those learned are `fit(...).state.opt_state.subspaces` (where `fit`
+            returns the model of an earlier epoch, by `stop=`, they are still those of the last).
         rule: How they learn, for all layers or for each by its name; as published where nothing is said.
 
     Raises:
@@ -115,9 +122,7 @@ def hlop(
 
     def init(params: Any) -> HlopState:
         for path, space in begin.items():
-            d = presynaptic.width(presynaptic.weighted(params, path))
-            if space.new.shape[1] != d:
-                raise ValueError(f"`subspaces`: layer {path} has {d} inputs, its rows have {space.new.shape[1]}.")
+            _check_width("subspaces", path, space, presynaptic.width(presynaptic.weighted(params, path)))
         return HlopState(inside.init(params), begin)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, HlopState]:

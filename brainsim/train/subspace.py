@@ -61,7 +61,7 @@ class Hebbian:
     """How lateral weights learn; the published settings, but for the rate of the first layer (0.001 there).
 
     Args:
-        rate: Step of a change.
+        rate: Step of a change; its product with the largest variance of the inputs should stay well below 1.
         iterations: Changes a batch.
         momentum: mu, the share of the past in a change.
         clip: Largest entry of dW.

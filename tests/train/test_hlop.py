@@ -228,8 +228,13 @@ class TestErrors:
         other = bs.Sequential(bs.Linear(5, 4), bs.LIF(5 * ms), dt=1 * ms)
         with pytest.raises(ValueError, match="`before`: layer 0 has 5 inputs, its rows have 8 entries"):
             subspaces(other, {}, before=before)
-        with pytest.raises(ValueError, match="`subspaces`: layer 0 has 5 inputs, its rows have 8"):
+        with pytest.raises(ValueError, match="`subspaces`: layer 0 has 5 inputs, its rows have 8 entries"):
             fitted(other, task(), hlop(optax.sgd(0.1), before))
+        with pytest.raises(ValueError, match="expected 0 to 2 new rows .*, got 1.5"):
+            subspaces(model, {"0": 1.5}, before=before)
+        burst = {"0": before["0"]._replace(new=before["0"].new * jnp.nan)}
+        with pytest.raises(ValueError, match="`before`: rows of layer 0 are not finite: a smaller `rate`"):
+            subspaces(model, {"0": 1}, before=burst)
 
     def test_of_the_optimizer(self):
         model = network()
