@@ -190,7 +190,7 @@ def settings(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("continual"), help="folder for the picture and the figures")
     options = parser.parse_args(argv)
     if options.published:
-        options.tasks, options.hidden, options.samples = 10, 800, None
+        options.tasks, options.hidden = 10, 800
     elif options.samples is None:
         options.samples = 10_000
     for name, least in {"tasks": 2, "hidden": 8, "epochs": 1}.items():
