@@ -16,8 +16,11 @@ rate 0.1 and, with `--published`, the sizes: 80, 200 and 100 lateral neurons, 70
 with every third. Smaller networks have the same shares of the inputs. One readout serves all tasks (`--heads own`: a
 readout for each, which nothing projects, and the task is told). What differs from the published figures: these are of
 other neurons (20 steps and gradients of rates, DSR; here backpropagation through time), and the last 5,000 of the
-60,000 training pictures are held out. `--held-out` measures on those, which is how settings were looked at; the test
-pictures serve the table alone.
+60,000 training pictures are held out. `--held-out` measures on those: with it the example was tried, and the test
+pictures were looked at once.
+
+What it shows with its defaults (MNIST, seeds 0 to 2): ACC 88.3 % with projection and 80.4 % without, BWT -1.0 and -10.1
+points. Seeds differ in how well tasks go at this constant rate (the first of seed 2 ends at 77 %, by both methods).
 """
 
 import argparse
@@ -152,15 +155,15 @@ def picture(path: Path, tables: dict[str, np.ndarray]) -> None:
         shown = ax.imshow(mean, vmin=lowest, vmax=100, extent=(0.5, tasks + 0.5, tasks + 0.5, 0.5))
         for (row, column), value in np.ndenumerate(mean):
             if np.isfinite(value):
-                ax.text(column + 1, row + 1, f"{value:.0f}", ha="center", va="center", fontsize=8)
+                ink = "w" if value < (lowest + 100) / 2 else "k"
+                ax.text(column + 1, row + 1, f"{value:.0f}", ha="center", va="center", color=ink, fontsize=8)
         number = np.arange(1, tasks + 1)
         ax.set(title=name, xlabel="accuracy in task (%)", ylabel="after task", xticks=number, yticks=number)
         so_far = 100 * np.nanmean(table, axis=2)
+        axes[-1].set_xticks(number)
         axes[-1].plot(number, so_far.mean(0), marker="o", label=name)
         axes[-1].fill_between(number, so_far.min(0), so_far.max(0), alpha=0.2)
-    axes[-1].set(
-        xlabel="after task", ylabel="mean accuracy in the tasks so far (%)", title="range over seeds", ylim=(0, 100)
-    )
+    axes[-1].set(xlabel="after task", ylabel="accuracy in the tasks so far (%)", title="mean, range of seeds")
     axes[-1].grid(alpha=0.3)
     axes[-1].legend()
     figure.colorbar(shown, ax=axes[-2], shrink=0.8)
