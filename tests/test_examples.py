@@ -289,6 +289,20 @@ def test_brunels_network_has_its_four_regimes(tmp_path):
     assert found["synchronous regular"]["isi_cv"] < 0.1 and (tmp_path / "brunel.png").is_file()
 
 
+def test_tasks_are_forgotten_less_where_updates_are_projected(tmp_path, capsys):
+    """Two tasks on scikit-learn's digits; lateral neurons have the published shares of a layer's inputs."""
+    example = runpy.run_path(str(EXAMPLES / "continual_learning.py"))
+    published = [list(example["lateral"](784, 800, task, False).values()) for task in (0, 1, 2, 3, 9)]
+    assert published == [[80, 200, 100], [70, 70, 70], [70, 70, 70], [50, 50, 50], [10, 10, 10]]
+    small = ["--data", "digits", "--tasks", "2", "--hidden", "48", "--epochs", "8", "--rate", "0.2"]
+    example["main"]([*small, "--out", str(tmp_path)])
+    plain, projected = json.loads((tmp_path / "continual.json").read_text())["runs"]
+    assert (plain["method"], projected["method"]) == ("plain", "hlop")
+    assert plain["accuracy"][0] == projected["accuracy"][0]  # nothing to spare before the second task
+    assert projected["bwt"] > plain["bwt"] + 0.03 and min(plain["at_once"], projected["at_once"]) > 0.85
+    assert (tmp_path / "continual.png").is_file() and "test pictures" in capsys.readouterr().out
+
+
 def test_a_network_follows_observed_spikes_and_its_likelihood_has_an_exact_gradient():
     """Followed spikes give the voltages of the simulation; the gradient is that of finite differences."""
     example = runpy.run_path(str(EXAMPLES / "fit_network.py"))

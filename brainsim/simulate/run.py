@@ -181,4 +181,4 @@ def valid_steps(lengths: Array, steps: int, batch: int) -> Array:
     lengths = jnp.asarray(lengths)
     if lengths.shape != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise ValueError(f"`lengths`: expected integers of shape ({batch},), got {lengths.dtype} of {lengths.shape}.")
-    return jnp.arange(steps)[:, None] < lengths
+    return jnp.arange(steps, dtype=lengths.dtype)[:, None] < lengths

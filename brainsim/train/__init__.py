@@ -11,8 +11,12 @@ from .fit import fit as fit
 from .gradients.eventprop_exact import EventDriven as EventDriven
 from .gradients.eventprop_exact import Wiring as Wiring
 from .history import History as History
+from .hlop import hlop as hlop
+from .hlop import subspaces as subspaces
 from .logging import CSV as CSV
 from .logging import TensorBoard as TensorBoard
 from .mask import labels as labels
 from .mask import mask as mask
 from .report import Report as Report
+from .subspace import Hebbian as Hebbian
+from .subspace import Subspace as Subspace

@@ -21,11 +21,13 @@ from .constrain import constrain
 from .early_stopping import EarlyStopping
 from .ema import Average
 from .history import History
+from .hlop import Listening
 from .logging import Log
 from .loop import Loop
 from .mask import mask
 from .metrics import RATE, Metric, named, spiking
 from .objective import Loss, Objective, Regulariser
+from .presynaptic import source
 from .resume import Saver
 from .sharding import placement
 from .standing import Standing, changing
@@ -91,6 +93,7 @@ def fit(
             loader has, makes no batch again when a training goes on in the middle of an epoch.
         loss: `(out, y, mask=None) -> scalar`, such as `losses.ce_sum`; the mask is `lengths`.
         optimizer: An optax optimizer, schedule and clipping included; bounds of the parameters are kept in any case.
+            `train.hlop` makes one that spares what was learned before.
         epochs: Number of epochs in all.
         valid: Batches to evaluate after every epoch, as for inference.
         metrics: "accuracy", "accuracy_max", "accuracy_softmax", "accuracy_first_spike", "rate", or functions like a
@@ -110,7 +113,7 @@ def fit(
     """
     share, copy = placement(devices)
     average = None if ema is None else Average(ema)
-    objective = _objective(model, loss, regularize, tuple(metrics))
+    objective = _objective(model, loss, regularize, tuple(metrics), optimizer)
     optimizer, standing = _start(copy(model), trainable, optimizer, average, stop)
     steps = update_step(objective, optimizer, gradient), evaluation_step(objective)
     saver, root = Saver(checkpoint, checkpoint_every, resume), jax.random.key(key) if isinstance(key, int) else key
@@ -119,10 +122,16 @@ def fit(
 
 
 def _objective(
-    model: Any, loss: Loss, regularize: Iterable[Regulariser], metrics: tuple[str | Metric, ...]
+    model: Any,
+    loss: Loss,
+    regularize: Iterable[Regulariser],
+    metrics: tuple[str | Metric, ...],
+    optimizer: optax.GradientTransformation,
 ) -> Objective:
     paths = spiking(model) if RATE in metrics else ()
-    return Objective(loss, tuple(regularize), named(metrics), tuple(path.removesuffix(".spikes") for path in paths))
+    rates = tuple(path.removesuffix(".spikes") for path in paths)
+    heard = {name: source(model, name) for name in optimizer.layers} if isinstance(optimizer, Listening) else {}
+    return Objective(loss, tuple(regularize), named(metrics), rates, heard)
 
 
 def _start(

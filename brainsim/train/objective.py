@@ -4,7 +4,7 @@ objective(model, batch) = loss(out, y, lengths) + sum_r r(records)
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax.numpy as jnp
@@ -38,11 +38,13 @@ class Outcome(NamedTuple):
         value: What is minimised, a scalar.
         figures: "loss" (the same number) and the metrics.
         state: The model's state after the run.
+        inputs: What reached the layers that an optimizer listens to, `(time, batch, ...)` each.
     """
 
     value: Array
     figures: dict[str, Array]
     state: State
+    inputs: dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,16 +57,19 @@ class Objective:
         metrics: `(out, y, mask) -> scalar` by name.
         rates: Layers or populations whose mean rates are figures, as "rate/hidden" (Hz). Of their spikes no more is
             kept than how many there were in each step.
+        heard: Layers whose input is asked for, with its record path; None is the model's own input.
     """
 
     loss: Loss
     regularize: tuple[Regulariser, ...]
     metrics: dict[str, Metric]
     rates: tuple[str, ...] = ()
+    heard: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     def record(self, dt: float) -> tuple[str | Rate, ...]:
         """What the regularisers and rates need of a run in steps of `dt` ms."""
         paths = dict.fromkeys(path for penalty in self.regularize for path in penalty.record)
+        paths |= dict.fromkeys(path for path in self.heard.values() if path is not None)
         rates = (Rate(name, bin=dt) for name in self.rates)
         return (*paths, *(rate for rate in rates if rate.key not in paths))
 
@@ -81,4 +86,5 @@ class Objective:
             rate = records[Rate(name).key]  # 0 after the end of a sequence
             steps = rate.size if batch.lengths is None else jnp.sum(batch.lengths)
             figures[f"rate/{name}"] = jnp.sum(rate) / jnp.asarray(steps, rate.dtype)
-        return Outcome(value, {"loss": value, **figures}, state)
+        inputs = {name: batch.x if path is None else records[path] for name, path in self.heard.items()}
+        return Outcome(value, {"loss": value, **figures}, state, inputs)

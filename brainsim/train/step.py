@@ -34,7 +34,8 @@ def update_step(objective: Objective, optimizer: optax.GradientTransformationExt
         params: Any, opt_state: Any, static: Any, batch: Batch, key: Array
     ) -> tuple[Any, Any, Any, dict[str, Array]]:
         outcome, slope = differentiate(objective, params, static, batch, key)
-        updates, opt_state = optimizer.update(slope, opt_state, params)
+        heard = {"inputs": outcome.inputs, "lengths": batch.lengths} if outcome.inputs else {}
+        updates, opt_state = optimizer.update(slope, opt_state, params, **heard)
         with jax.numpy_dtype_promotion("standard"):
             changed: Any = optax.apply_updates(params, updates)
         trains = jax.tree.map(lambda leaf: leaf is not None, params, is_leaf=lambda leaf: leaf is None)
