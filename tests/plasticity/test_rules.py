@@ -232,8 +232,7 @@ class TestWhatDoesNotFit:
         [
             ({"weight": 1.5}, r"`weight` of pre->post: expected weights in \[0, 1\]"),
             ({"storage": "dense"}, "`storage` of pre->post: plastic synapses are sparse"),
-            ({"delay": bs.Uniform(1 * ms, 9 * ms)}, "`delay` of pre->post: plastic synapses have one delay"),
-            ({"delay": 2.5, "delay_mode": "interpolate"}, "`delay` of pre->post: plastic synapses have one delay"),
+            ({"delay": 2.5, "delay_mode": "interpolate"}, "`delay_mode` of pre->post: plastic synapses have delays on"),
             ({"rule": bs.STDP(w_max=1 * nS)}, r"`w_max` of pre->post: Exponential takes a current \(pA\)"),
             ({"rule": bs.STDP(w_max=1.0, w_min=-1.0), "sign": 1}, "`w_min` of pre->post: expected a magnitude"),
             ({"rule": AstrocyteSTDP(w_max=1.0, modulator="X")}, "`modulator` of pre->post: no population 'X'"),
