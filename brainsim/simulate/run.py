@@ -47,7 +47,9 @@ def run(
 
     Args:
         model: `Network` or `Sequential`.
-        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals.
+        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals:
+            `"E"` a current (pA), `"E.v"` a jump (mV), `"in"` values of a source, `"E.spikes"` (0 or 1) what E emits
+            whatever its voltage, which runs freely to each spike and is reset there (teacher forcing).
         steps: Number of steps, where no array tells it.
         state: State to go on from; None starts at t = 0.
         key: Key of initial values and noise; by default from the model's seed, or the state's own.
