@@ -53,6 +53,7 @@ from .neurons import SpikeTimes as SpikeTimes
 from .neurons import UltraLIF as UltraLIF
 from .plasticity import STDP as STDP
 from .plasticity import Plasticity as Plasticity
+from .recording import Histogram as Histogram
 from .recording import Rate as Rate
 from .recording import Spikes as Spikes
 from .recording import Trace as Trace

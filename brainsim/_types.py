@@ -106,6 +106,7 @@ class Drive(NamedTuple):
         reversal: Sum of g_k e_k (pA), so that the synaptic current is `reversal - conductance * v`.
         decaying: Pairs (current at the start of the step in pA, time constant in ms): i exp(-t / tau).
         ramping: Pairs (slope at the start of the step in pA/ms, time constant in ms): r t exp(-t / tau).
+        spikes: Spikes 0 or 1 that the population emits in this step whatever its voltage; None: its own.
     """
 
     jump: Array | None = None
@@ -114,6 +115,7 @@ class Drive(NamedTuple):
     reversal: Array | None = None
     decaying: tuple[tuple[Array, Array], ...] = ()
     ramping: tuple[tuple[Array, Array], ...] = ()
+    spikes: Array | None = None
 
     def merge(self, *others: "Drive") -> "Drive":
         """The sum of this drive and others, port by port."""
@@ -126,6 +128,7 @@ class Drive(NamedTuple):
                 _plus(total.reversal, other.reversal),
                 total.decaying + other.decaying,
                 total.ramping + other.ramping,
+                _plus(total.spikes, other.spikes),
             )
         return total
 

@@ -7,9 +7,9 @@ wrong by factors of up to 1.6, is fitted to the spikes: weights of the four proj
 membrane time constants, bias currents and the width of the escape noise of both populations.
 
 Nothing is compared with spikes that a wrong network would fire on its own: those part from the data within ten
-milliseconds, and a gradient through them says little. Instead the observed spikes are what the neurons emit. They
-cross the synapses and reset the voltages, so that every voltage is a smooth function of the parameters, and so is the
-probability of the data,
+milliseconds, and a gradient through them says little. Instead the observed spikes are what the neurons emit, by
+`bs.run(net, {"E.spikes": ...})`. They cross the synapses and reset the voltages, so that every voltage is a smooth
+function of the parameters, and so is the probability of the data,
 
     log L = sum over neurons and steps of   log(1 - exp(-h dt)) with a spike,   -h dt without,
 
@@ -61,27 +61,14 @@ Values = dict[str, jax.Array]
 
 
 class Followed(bs.neurons.EscapeLIF):
-    """`EscapeLIF` that fires by chance, or, where its jumps `"E.v"` are given, exactly where these are 1.
+    """`EscapeLIF` with a state `risk`: h dt in the last step, at the voltage before the reset."""
 
-    Its state `risk` is h dt in the last step, before the reset, and `given` the spike it was told: -1 where none was.
-    """
-
-    states: ClassVar[dict[str, Any]] = {"v": "v_rest", "given": -1.0, "risk": 0.0}
-
-    def step(self, state: Any, drive: Any, dt: float, key: Any = None) -> tuple[Any, jax.Array]:
-        """One step; a jump is no voltage here but the spike of the step."""
-        if drive.jump is not None:
-            state = state.replace(given=jnp.broadcast_to(drive.jump, state.v.shape))
-        return super().step(state, drive._replace(jump=None), dt, key)
+    states: ClassVar[dict[str, Any]] = {"v": "v_rest", "risk": 0.0}
 
     def exact(self, s: Any, drive: Any, dt: float) -> dict[str, jax.Array]:
         """The voltage in closed form, and the hazard there."""
         v = self.relaxed(s.v, drive, dt)
-        return dict(v=v, given=s.given, risk=jnp.where(s.refractory > 0, 0, dt * self.hazard(s.replace(v=v))))
-
-    def fired(self, before: Any, reached: Any, dt: float, key: Any) -> jax.Array:
-        """The spike that was given, or one by chance."""
-        return jnp.where(before.given < 0, super().fired(before, reached, dt, key), before.given)
+        return dict(v=v, risk=jnp.where(s.refractory > 0, 0, dt * self.hazard(s.replace(v=v))))
 
 
 def network(neurons: int, seed: int) -> bs.Network:
@@ -116,8 +103,8 @@ def network(neurons: int, seed: int) -> bs.Network:
 def observe(net: bs.Network, trials: int, duration: float) -> tuple[Values, dict[str, float]]:
     """What `run` takes to follow a simulation of independent trials, all from rest, and the rates (Hz) in it."""
     result = bs.simulate(net, duration * ms, batch=trials, record=["E.spikes", "I.spikes"], progress=False)
-    spikes = {f"{name}.v": jnp.asarray(result[name].spikes.dense, net.dtype) for name in "EI"}
-    return spikes, {name: float(spikes[f"{name}.v"].mean()) * 1000 / net.dt for name in "EI"}
+    spikes = {f"{name}.spikes": jnp.asarray(result[name].spikes.dense, net.dtype) for name in "EI"}
+    return spikes, {name: float(spikes[f"{name}.spikes"].mean()) * 1000 / net.dt for name in "EI"}
 
 
 def place(net: bs.Network, logs: jax.Array) -> bs.Network:
@@ -139,7 +126,7 @@ def loss(logs: jax.Array, net: bs.Network, spikes: Values) -> jax.Array:
     """-log L, divided by the number of spikes."""
     total = jnp.zeros((), net.dtype)
     for name, risk in risks(logs, net, spikes).items():
-        spike = spikes[f"{name}.v"] > 0
+        spike = spikes[f"{name}.spikes"] > 0
         total += jnp.sum(jnp.where(spike, -jnp.log(-jnp.expm1(-jnp.where(spike, risk, 1.0))), risk))
     return total / sum(jnp.sum(spike) for spike in spikes.values())
 

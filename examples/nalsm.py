@@ -60,64 +60,6 @@ SHOWN_MS, KINDS = 20, ("static", "stdp", "astrocyte")
 COLOURS = {"static": "tab:gray", "stdp": "tab:orange", "astrocyte": "tab:green", "input": "tab:blue"}
 
 
-class LiquidSTDP(AstrocyteSTDP):
-    """The rule of the paper for excitatory synapses and the input: absolute rates, pairs in one step do not count.
-
-    Args:
-        tau_fade: Time constant (ms) with which potentiation fades from the beginning of a run; None: it does not.
-    """
-
-    tau_fade: jax.Array | None = bs.param(None, positive=True, kind="time_constant", unit="ms")
-
-    pre = {"x": "tau_plus", "new": None}
-    post = {"y": "tau_minus", "new": None, "fade": None}
-
-    def decayed(self, traces: Any, taus: Any, dt: float) -> Any:
-        """x <- exp(-dt / tau) (x + the spikes of the step before)."""
-        (name, tau), *_ = taus.items()
-        later = (getattr(traces, name) + traces.new) * jnp.exp(-dt / getattr(self, tau))
-        return traces.replace(**{name: later})
-
-    def raised(self, traces: Any, spikes: jax.Array) -> Any:
-        """Spikes of this step count from the next one on."""
-        return traces.replace(new=spikes)
-
-    def sense(self, post: Any, seen: Any) -> Any:
-        """How far potentiation has faded, as the astrocyte's level has by itself."""
-        if self.tau_fade is None:
-            return post.replace(fade=jnp.ones_like(post.fade))
-        elapsed = seen.step.astype(post.fade.dtype) * seen.dt
-        return post.replace(fade=jnp.broadcast_to(jnp.exp(-elapsed / self.tau_fade), post.fade.shape))
-
-    def potentiation(self, trace: jax.Array, post: Any) -> jax.Array:
-        """Change at the fixed rate."""
-        return RISE * self.a_plus * post.fade * trace
-
-    def depression(self, trace: jax.Array, post: Any) -> jax.Array:
-        """Change at the astrocyte's rate."""
-        return RISE * jnp.maximum(post.astrocyte, 0) * trace
-
-    def on_pre(self, w: jax.Array, pre: Any, post: Any) -> jax.Array:
-        """Depression by the astrocyte."""
-        return w - self.depression(post.y, post)
-
-    def on_post(self, w: jax.Array, pre: Any, post: Any) -> jax.Array:
-        """Potentiation of a fixed strength."""
-        return w + self.potentiation(pre.x, post)
-
-
-class InhibitorySTDP(LiquidSTDP):
-    """The same for inhibitory synapses: signs and rates are swapped, so that magnitudes grow at the astrocyte's."""
-
-    def on_pre(self, w: jax.Array, pre: Any, post: Any) -> jax.Array:
-        """A magnitude shrinks at the fixed rate."""
-        return w - self.potentiation(post.y, post)
-
-    def on_post(self, w: jax.Array, pre: Any, post: Any) -> jax.Array:
-        """A magnitude grows at the astrocyte's rate."""
-        return w + self.depression(pre.x, post)
-
-
 def network(inputs: int, side: int, gain: float, weight: float, plastic: bool, fading: bool, seed: int) -> bs.Network:
     """The liquid, its input and its astrocyte; `weight` of the liquid's synapses, the inhibitory with a minus."""
     rng, tau_fade = np.random.default_rng(seed), FADE * ms if fading else None
@@ -133,18 +75,19 @@ def network(inputs: int, side: int, gain: float, weight: float, plastic: bool, f
     senses: dict[str, Any] = dict(w_a=early * gain, b_a=early * A_PLUS, tau_fade=tau_fade)
     populations["astro"] = bs.Population(1, LeakyAstrocyte(100 * ms, **senses, leak="paper"))
     synapse = bs.Exponential(1 * ms)
-    shared: dict[str, Any] = dict(a_plus=A_PLUS, tau_fade=tau_fade, w_max=BOUND * pA, modulator="astro")
+    rates: dict[str, Any] = dict(a_plus=A_PLUS, rise=RISE, tau_fade=tau_fade, rates="absolute", coincident=False)
+    rule = lambda **own: AstrocyteSTDP(**rates, w_max=BOUND * pA, modulator="astro", **own) if plastic else None
     wiring = []
     for path, c in C.items():
         pre, post = path.split("->")
-        sign, rule = (1, LiquidSTDP) if pre == "E" else (-1, InhibitorySTDP)
+        sign = 1 if pre == "E" else -1
         near = DistanceProbability(gaussian(c, LENGTH / np.sqrt(2) * um))
-        learns = rule(**shared) if plastic else None
+        learns = rule(inhibitory=pre == "I")
         wiring.append(bs.Projection(pre, post, near, sign * weight * pA, synapse, sign=sign, plasticity=learns))
     for post in "EI":
         ends = np.nonzero(rng.random((inputs, sizes[post])) < DENSITY)
         signs = rng.choice([-1.0, 1.0], len(ends[0])) * pA
-        learns = LiquidSTDP(**shared, w_min=-BOUND * pA) if plastic else None
+        learns = rule(w_min=-BOUND * pA)
         wiring.append(bs.Projection("in", post, bs.EdgeList(*ends), signs, synapse, plasticity=learns))
     for pre, sign in {"E": 1, "I": 1, "in": -1}.items():  # what the astrocyte counts reaches it a step later
         wiring.append(bs.Projection(pre, "astro", bs.AllToAll(), sign * mV))

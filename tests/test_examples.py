@@ -312,7 +312,7 @@ def test_a_network_follows_observed_spikes_and_its_likelihood_has_an_exact_gradi
     free, followed = (bs.run(net, given, steps=60, state=net.init_state(3), record=names) for given in (None, spikes))
     for name in names:
         np.testing.assert_allclose(followed.records[name], free.records[name], atol=1e-3)
-    np.testing.assert_array_equal(spikes["E.v"], followed.records["E.spikes"])
+    np.testing.assert_array_equal(spikes["E.spikes"], followed.records["E.spikes"])
     values = jnp.asarray(list(example["TRUTH"].values()), net.dtype)
     logs = jnp.log(jnp.abs(values)) + 0.2
     loss = jax.jit(jax.value_and_grad(lambda logs: example["loss"](logs, net, spikes)))

@@ -11,9 +11,11 @@ from .correlation import cross_correlogram as cross_correlogram
 from .correlation import pairwise_correlations as pairwise_correlations
 from .distance import golomb_chi as golomb_chi
 from .distance import van_rossum_distance as van_rossum_distance
+from .histogram import HistogramView as HistogramView
 from .lfp import lfp as lfp
 from .mean_field import brunel_rate as brunel_rate
 from .mean_field import siegert_rate as siegert_rate
+from .plot_histogram import plot_histogram as plot_histogram
 from .plot_network import plot_connectivity as plot_connectivity
 from .plot_network import plot_weights as plot_weights
 from .plot_statistics import plot_statistics as plot_statistics

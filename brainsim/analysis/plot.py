@@ -1,4 +1,4 @@
-"""Figure of a run: raster coloured by population, population rates and recorded traces, over one axis of time (ms).
+"""Figure of a run: raster coloured by population, population rates, traces and histograms over one axis of time (ms).
 
 With `spectrum` there is a last panel of the power spectra of the rates over frequency (Hz). Dots of the raster are
 rasterised, so that a PDF of thousands of neurons stays small. Nothing global of matplotlib is used.
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .histogram import HistogramView
 from .spectrum import psd
 from .spikes import SpikeView
 from .statistics import population_rate
@@ -40,7 +41,7 @@ _SEGMENT = 500.0
 
 
 def plot_result(result: "Result", *, skip: float = 0.0, spectrum: bool = False) -> "Figure":
-    """Raster, rates and traces of a result, one above the other.
+    """Raster, rates, traces and histograms of a result, one above the other.
 
     Args:
         result: What to show.
@@ -70,7 +71,10 @@ def plot_result(result: "Result", *, skip: float = 0.0, spectrum: bool = False) 
         if rated:
             _rates(next(rest), result, rated, colours, skip)
         for key in traced:
-            _trace(next(rest), result, key, colours[key.rpartition(".")[0]], skip)
+            if key.endswith("_histogram") and isinstance(view := result.value(key), HistogramView):
+                distribution(next(rest), view, skip=skip)
+            else:
+                _trace(next(rest), result, key, colours[key.rpartition(".")[0]], skip)
         axes[-1].set_xlabel("time (ms)")
         if last is not None:
             _spectra(last, result, rated, colours, skip)
@@ -108,6 +112,28 @@ def raster(axes: "Axes", spikes: dict[str, SpikeView], colours: dict[str, str], 
     notes = ["first trial"] * (next(iter(spikes.values())).batch is not None)
     notes += [f"every {stride}th neuron"] * (stride > 1)
     axes.set_title("Spikes" + (f" ({', '.join(notes)})" if notes else ""))
+
+
+def distribution(axes: "Axes", view: HistogramView, *, skip: float = 0.0) -> None:
+    """Draw the density over time as an image.
+
+    Args:
+        axes: Where to draw; its horizontal axis is the time (ms).
+        view: What was recorded.
+        skip: Time left out at the beginning (ms).
+    """
+    shown = view.t > view.t_start + skip
+    if not shown.any():
+        return
+    t, density = view.t[shown], view.first_trial(view.density)[shown]
+    width = t[1] - t[0] if len(t) > 1 else max(float(t[0] - view.t_start), 1.0)
+    times = np.concatenate([[t[0] - width], t])  # a sample stands for the time since the one before
+    axes.pcolormesh(times, view.edges, density.T, cmap="Greys", vmin=0.0, rasterized=True)
+    variable = view.key.rpartition(".")[2].removesuffix("_histogram")
+    axes.set_ylabel(f"{variable} ({view.unit})" if view.unit else variable)
+    lost = int(view.first_trial(view.below + view.above).max())
+    outside = f" (up to {lost} of {view.size} outside)" if lost else ""
+    axes.set_title(f"{view.key}{outside}")
 
 
 def _others(keys: Sequence[str], known: Sequence[str]) -> list[str]:

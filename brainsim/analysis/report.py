@@ -153,6 +153,8 @@ def _sampled(result: "Result", key: str) -> str:
         return f"every spike of {len(ids) if ids is not None else 0:,} of {result.size(key):,} neurons"
     times = result.times(key)
     every = f"every {times[1] - times[0]:.4g} ms" if len(times) > 1 else "once"
+    if key.endswith("_histogram"):
+        return f"{every}, {len(result.edges(key)) - 1:,} bins of {result.size(key):,} values"
     return f"{every}, {'whole population' if ids is None else f'{len(ids):,} columns'}"
 
 

@@ -1,6 +1,6 @@
-"""What `simulate` returns: spikes, traces and rates by path, in plain NumPy and base units, and the final state.
+"""What `simulate` returns: spikes, traces, histograms and rates by path, in NumPy and base units, and the final state.
 
-    r["E"].spikes.t    r["E"].v    r["I->E"].g    r["E"].rate    r.t    r.state
+    r["E"].spikes.t    r["E"].v    r["I->E"].g    r["E->E"].weight_histogram.counts    r["E"].rate    r.t    r.state
 
 Axes are (time, [batch], neurons); `r.t[k]` = (k + 1) dt after the start is the time of row k of a trace of every step.
 """
@@ -18,6 +18,7 @@ from ..recording import spike_file
 from ..recording.memory import available_bytes, in_words
 from ..recording.records import (
     DenseRecord,
+    HistogramRecord,
     RateRecord,
     Recording,
     SpikeRecord,
@@ -26,6 +27,7 @@ from ..recording.records import (
     bin_edges,
     sample_steps,
 )
+from .histogram import HistogramView
 from .spikes import SpikeView
 from .summary import Table, summarise
 
@@ -120,9 +122,9 @@ class Result:
         return (self._recording.start + 1 + np.arange(self.steps)) * self.dt
 
     def times(self, key: str) -> np.ndarray:
-        """Times of the rows of one record (ms): samples of a trace, centres of a rate's bins, steps of spikes."""
+        """Times of the rows of one record (ms): samples of a trace or histogram, centres of bins of a rate, steps."""
         record = self._record(key)
-        if isinstance(record, TraceRecord):
+        if isinstance(record, TraceRecord | HistogramRecord):
             return (sample_steps(self._recording.start, self.steps, record.every) + 1) * self.dt
         if isinstance(record, RateRecord):
             edges = self.edges(key)
@@ -130,25 +132,28 @@ class Result:
         return self.t
 
     def edges(self, key: str) -> np.ndarray:
-        """Edges of the bins of a rate (ms), (bins + 1,); the first and last bin may be cut by the ends of the run."""
+        """Edges of the bins, (bins + 1,): of a rate (ms; the ends of the run may cut the first and last bin), or of a
+        histogram (in the unit of its variable)."""
         record = self._record(key)
+        if isinstance(record, HistogramRecord):
+            return record.edges
         if not isinstance(record, RateRecord):
-            raise ValueError(f'"{key}": expected a rate.')
+            raise ValueError(f'"{key}": expected a rate or a histogram.')
         return bin_edges(self._recording.start, self.steps, record.bin) * self.dt
 
     def ids(self, key: str) -> np.ndarray | None:
-        """Neurons (or synapses) behind the columns of one record; None for a rate or a reduced trace."""
+        """Neurons (or synapses) behind the columns of one record; None for a rate, a histogram or a reduced trace."""
         return getattr(self._record(key), "ids", None)
 
     def size(self, key: str) -> int:
-        """Neurons of the population behind spikes or a rate, recorded or not."""
+        """Neurons of the population behind spikes or a rate, recorded or not; values that a histogram counts."""
         record = self._record(key)
         if isinstance(record, TraceRecord):
-            raise ValueError(f'"{key}": expected spikes or a rate.')
+            raise ValueError(f'"{key}": expected spikes, a histogram or a rate.')
         return record.size
 
     def unit(self, key: str) -> str:
-        """Base unit of a record: "mV" of a voltage, "Hz" of a rate, "" of spikes."""
+        """Base unit of a record: "mV" of a voltage or of the edges of its histogram, "Hz" of a rate, "" of spikes."""
         record = self._record(key)
         return "Hz" if isinstance(record, RateRecord) else self._recording.units.get(key, "")
 
@@ -169,23 +174,20 @@ class Result:
         if isinstance(record, RateRecord):
             seconds = np.diff(self.edges(key)) * 1e-3 * record.size
             return record.counts / seconds.astype(record.counts.dtype).reshape(-1, *(1,) * (record.counts.ndim - 1))
-        if isinstance(record.values, Stored):
-            limit = available_bytes() // 2
-            if record.values.nbytes > limit:
-                raise MemoryError(
-                    f'"{key}": {in_words(record.values.nbytes)} in its file, limit {in_words(limit)}: '
-                    f'`r.read("{key}", start, stop)` takes some rows.'
-                )
-            return np.asarray(record.values)
-        return record.values
+        rows = _in_memory(key, _rows(record))
+        if isinstance(record, HistogramRecord):
+            unit, begin = self.unit(key), self.t_start
+            return HistogramView(key, self.times(key), record.edges, rows, size=record.size, unit=unit, t_start=begin)
+        return rows
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Rows `start` to `stop` of a trace, from its file where it is in one."""
+        """Rows `start` to `stop` of a trace, or of the counts of a histogram `(samples, [batch], bins + 2)` (the first
+        below, the last above its bins), from its file where it is in one."""
         record = self._record(key)
-        if not isinstance(record, TraceRecord):
-            raise ValueError(f'"{key}": expected a trace.')
-        rows = slice(start, stop)
-        return record.values.read(rows) if isinstance(record.values, Stored) else record.values[rows]
+        if not isinstance(record, TraceRecord | HistogramRecord):
+            raise ValueError(f'"{key}": expected a trace or a histogram.')
+        rows, found = slice(start, stop), _rows(record)
+        return found.read(rows) if isinstance(found, Stored) else found[rows]
 
     def _record(self, key: str) -> Any:
         if key not in self._recording.records:
@@ -258,6 +260,8 @@ class Result:
             value = self.value(key)
             if isinstance(value, SpikeView):
                 value = {name: column for name, column in value.events._asdict().items() if column is not None}
+            if isinstance(value, HistogramView):
+                value = {name: getattr(value, name) for name in ("t", "edges", "counts", "below", "above")}
             found.setdefault(part, {})[variable] = value
         return found
 
@@ -271,3 +275,19 @@ class Result:
         trials = "" if self.batch is None else f", {self.batch} trials"
         listed = ", ".join(self.recorded) or "nothing"
         return f"Result({self.t_start:g} to {self.t_stop:g} ms, dt {self.dt:g} ms{trials}: {listed})"
+
+
+def _rows(record: TraceRecord | HistogramRecord) -> Any:
+    return record.binned if isinstance(record, HistogramRecord) else record.values
+
+
+def _in_memory(key: str, rows: Any) -> Any:
+    if not isinstance(rows, Stored):
+        return rows
+    limit = available_bytes() // 2
+    if rows.nbytes > limit:
+        raise MemoryError(
+            f'"{key}": {in_words(rows.nbytes)} in its file, limit {in_words(limit)}: '
+            f'`r.read("{key}", start, stop)` takes some rows.'
+        )
+    return np.asarray(rows)

@@ -1,13 +1,14 @@
 """A result as a block of Neo, for Elephant and for files that Neo writes.
 
-A segment a trial; in it a `SpikeTrain` for every recorded neuron, also a silent one, an `AnalogSignal` for every trace
-and for every rate. Garcia et al., Front. Neuroinform. 8 (2014) 10.
+A segment a trial; in it a `SpikeTrain` for every recorded neuron, also a silent one, an `AnalogSignal` for every trace,
+for every rate and for the counts of every histogram. Garcia et al., Front. Neuroinform. 8 (2014) 10.
 """
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .histogram import HistogramView
 from .spikes import SpikeView
 
 if TYPE_CHECKING:
@@ -69,9 +70,13 @@ def _trains(neo: Any, key: str, spikes: SpikeView, trial: int) -> list[Any]:
 def _signal(neo: Any, result: "Result", key: str, value: Any, trial: int) -> Any:
     import quantities  # pyright: ignore[reportMissingImports]
 
-    values = np.asarray(value)
+    is_histogram = isinstance(value, HistogramView)
+    values = np.asarray(result.read(key) if is_histogram else value)
     values = values if result.batch is None else values[:, trial]
-    t, unit, ids = result.times(key), result.unit(key), result.ids(key)
+    t, unit, ids = result.times(key), "" if is_histogram else result.unit(key), result.ids(key)
+    columns = {} if ids is None else {"column": ids}
+    if isinstance(value, HistogramView):
+        columns = {"low": np.append(-np.inf, value.edges), "high": np.append(value.edges, np.inf)}
     every = t[1] - t[0] if len(t) > 1 else result.dt
     if result.unit(key) == "Hz" and len(t) > 2:
         every = t[2] - t[1]  # the first and last bin may be cut
@@ -81,5 +86,5 @@ def _signal(neo: Any, result: "Result", key: str, value: Any, trial: int) -> Any
         t_start=quantities.Quantity(t[0] if len(t) else result.t_start, "ms"),
         sampling_period=quantities.Quantity(every, "ms"),
         name=key,
-        array_annotations=None if ids is None else {"column": ids},
+        array_annotations=columns or None,
     )

@@ -197,8 +197,8 @@ class Network(eqx.Module):
 
         Args:
             state: State at t_k.
-            x: This step's rows: `"E"` current (pA), `"E.v"` jump (mV), `"in"` values of a source; each broadcasts to
-                `([batch], n)`.
+            x: This step's rows: `"E"` current (pA), `"E.v"` jump (mV), `"E.spikes"` spikes in place of its own, `"in"`
+                values of a source; each broadcasts to `([batch], n)`.
 
         Returns:
             The state at t_{k+1} and what every population emitted, `([batch], n)`.
@@ -216,7 +216,8 @@ class Network(eqx.Module):
                     state.populations[name], x.get(name), shape, self.dt, state.step, key
                 )
                 continue
-            drive = Drive(jump=x.get(f"{name}.v"), current=x.get(name)).merge(*coupled[name])
+            given = Drive(jump=x.get(f"{name}.v"), current=x.get(name), spikes=x.get(f"{name}.spikes"))
+            drive = given.merge(*coupled[name])
             for path, connection in self.projections.items():
                 if connection.post == name:
                     if connection.immediate:
@@ -243,7 +244,8 @@ class Network(eqx.Module):
         return network_reader(self.populations, self.projections, path)
 
     def takes(self) -> dict[str, Slot]:
-        """What `inputs` may name: `"E"` a current, `"E.v"` a jump, an `Input` its values, a `Poisson` its rates."""
+        """What `inputs` may name: `"E"` a current, `"E.v"` a jump, `"E.spikes"` the spikes that E emits in place of its
+        own, an `Input` its values, a `Poisson` its rates."""
         slots = {}
         for name, population in self.populations.items():
             if isinstance(population, Input):
@@ -252,6 +254,8 @@ class Network(eqx.Module):
                 slots[name] = Slot("Hz", population.size)
             elif isinstance(population, Population):
                 slots |= {name: Slot("pA", population.size), f"{name}.v": Slot("mV", population.size)}
+                if population.neuron.takes_spikes:
+                    slots[f"{name}.spikes"] = Slot("", population.size)
         for connection in self.projections.values():
             if isinstance(connection, PlasticConnection):
                 slots |= {path: Slot("", 1) for path in connection.modulators()}

@@ -29,7 +29,7 @@ class Reader:
         size: Number of entries of the last axis.
         read: The reading itself.
         graded: Whether spikes may take other values than 0 and 1.
-        keep: What is kept of `(..., n)`, a linear function of what is read; None: all.
+        keep: What is kept of `(..., n)`, a function of what is read; None: all.
     """
 
     path: str

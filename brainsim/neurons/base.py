@@ -3,8 +3,9 @@
     x <- integrate(drift, x, dt);  v <- v + jump;  spike where overdrive(x) >= 0;  x <- reset(x) where a spike is
 
 While refractory, v keeps its value, jumps are discarded and there is no spike; other states go on, unless a model's
-`holds` says otherwise. Where a model has a `hazard` h (1/ms), spikes are drawn: a spike with probability
-1 - exp(-h(x) dt). Units: ms, mV, pA, nS.
+`holds` says otherwise. Spikes that are given (`drive.spikes`, from `inputs={"E.spikes": ...}`) take the place of its
+own, reset it and begin its refractory time. Where a model has a `hazard` h (1/ms), spikes are drawn: a spike with
+probability 1 - exp(-h(x) dt). Units: ms, mV, pA, nS.
 """
 
 import dataclasses
@@ -95,6 +96,11 @@ class Neuron(Parameterized):
         """What `integrator` may be."""
         own = ("exact",) if type(self).exact is not Neuron.exact else ()
         return own + (STOCHASTIC if self._noisy else tuple(INTEGRATORS))
+
+    @property
+    def takes_spikes(self) -> bool:
+        """Whether its spikes may be given: not where a model's own `step` makes them, nor with precise times."""
+        return self.emits == "spikes" and type(self).step is Neuron.step and not self.precise_times
 
     @property
     def pointwise(self) -> bool:
@@ -225,9 +231,12 @@ class Neuron(Parameterized):
             for name in self.holds:
                 later[name] = jnp.where(held, getattr(state, name), later[name])
         reached = State(**later)
-        spikes = self.fired(state, reached, dt, key)
-        if held is not None:
-            spikes = jnp.where(held, 0, spikes)
+        if drive.spikes is not None:
+            spikes = jnp.broadcast_to(drive.spikes, jnp.shape(next(iter(later.values()))))
+        else:
+            spikes = self.fired(state, reached, dt, key)
+            if held is not None:
+                spikes = jnp.where(held, 0, spikes)
         for name, value in self.after_spike(reached).items():
             later[name] = self.at_spikes(spikes, value, later[name])
         if held is not None:

@@ -18,7 +18,8 @@ Everything is pointwise `jnp` of numbers, written once: traces are fused into th
 
 costs no more than the rules of this room. Order within a step: presynaptic events come before postsynaptic ones, and an
 event sees the traces of its own neuron without itself. A pair in one step counts as pre before post, as in Brian2.
-Where a source emits several spikes in one step, they are one event, and raise the trace by their number.
+Where a source emits several spikes in one step, they are one event, and raise the trace by their number. Where synapses
+have several delays, a presynaptic trace belongs to a neuron and a delay (`branches.py`).
 """
 
 import dataclasses

@@ -7,7 +7,13 @@
 The delay is axonal: a spike of step k reaches its synapses, and is both transmitted and seen by the rule, in step
 k + d / dt - 1, whose end is its arrival (k + d / dt acts on it). A postsynaptic spike is seen at the end of its own
 step. So d = dt is Brian2 without delay, d is Brian2's presynaptic delay of d - dt, and NEST's dendritic delay (the
-whole delay after the synapse) has the same pairs with t_post - t_pre larger by d. All synapses have one delay.
+whole delay after the synapse) has the same pairs with t_post - t_pre larger by d.
+
+With a delay d_k of each synapse k = (i -> j) all this holds synapse by synapse, as in Brian2: the spike of neuron i in
+step n meets synapse k in step n + d_k / dt - 1, is transmitted with the weight w_k of that time, and changes it then.
+What the rule sees of neuron i is what has arrived: x_k = x_i(t - d_k). Neuron i has one branch for each delay that its
+synapses have (`branches.py`); events, traces and rows are those of branches, so a step costs more with their number,
+and the synapses that an event touches are the same.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,13 +32,14 @@ from ..connectivity import CSR
 from ..operators import csr_push, delay_ring_push, delay_ring_take, stdp_csr
 from ..synapses import Connection
 from .base import Plasticity, Seen
+from .branches import Branches
 
 
 class Columns(eqx.Module):
     """The same synapses by postsynaptic neuron.
 
     Attributes:
-        indices: Presynaptic neuron of every synapse, column by column, int32 (nnz,).
+        indices: Presynaptic neuron (or branch) of every synapse, column by column, int32 (nnz,).
         indptr: First synapse of every column and the end, int32 (n_post + 1,).
         order: Where each of them lies among the rows, int32 (nnz,).
     """
@@ -42,10 +49,10 @@ class Columns(eqx.Module):
     order: Array
 
     @classmethod
-    def of(cls, connection: Connection) -> "Columns":
+    def of(cls, connection: Connection, branches: Branches | None = None) -> "Columns":
         """The columns of a connection that has rows."""
-        indptr, indices = np.asarray(connection.indptr), np.asarray(connection.indices)
-        columns = CSR(indptr, indices, connection.n_pre, connection.n_post).transpose()
+        indptr = np.asarray(connection.indptr if branches is None else branches.indptr)
+        columns = CSR(indptr, np.asarray(connection.indices), indptr.size - 1, connection.n_post).transpose()
         assert columns.order is not None
         return cls(*map(jnp.asarray, (columns.indices, columns.indptr, columns.order)))
 
@@ -56,11 +63,14 @@ class PlasticConnection(Connection):
     Attributes:
         rules: The rules, applied one after the other.
         columns: The synapses by postsynaptic neuron.
+        branches: What the axons split into where synapses have several delays; else None. The synapses of a neuron are
+            then in the order of their delays.
         inference: Whether learning is off, as `bs.inference_mode` sets it.
     """
 
     rules: tuple[Plasticity, ...]
     columns: Columns
+    branches: Branches | None
     inference: bool = eqx.field(static=True, default=False)
 
     def init_state(self, batch: tuple[int, ...], dtype: Any) -> State:
@@ -73,18 +83,30 @@ class PlasticConnection(Connection):
         for at, rule in enumerate(self.rules):
             sizes = {**dict.fromkeys(rule.edges, self.n_synapses), **({"signal": 1} if rule.every_step else {})}
             fields |= {_name(name, at): jnp.zeros((*batch, size), dtype) for name, size in sizes.items()}
-            for side, names, size in (("pre", rule.pre, self.n_pre), ("post", rule.post, self.n_post)):
+            for side, names, size in (("pre", rule.pre, self.n_rows), ("post", rule.post, self.n_post)):
                 fields |= {_name(f"{name}_{side}", at): jnp.zeros((*batch, size), dtype) for name in names}
         if self.max_steps > 1:
-            fields["spikes"] = jnp.zeros((*batch, self.max_steps, self.n_pre), dtype)
+            fields["spikes"] = jnp.zeros((*batch, self.max_steps, self.n_rows), dtype)
+        if self._releases:
+            fields["released"] = jnp.zeros((*batch, self.max_steps, self.n_rows), dtype)
         return State(**fields)
+
+    @property
+    def n_rows(self) -> int:
+        """Presynaptic neurons, or branches where synapses have several delays."""
+        return self.n_pre if self.branches is None else self.branches.n_branches
+
+    @property
+    def _releases(self) -> bool:
+        """Whether what a branch carries is not what its neuron emits, so that the rule's spikes travel apart."""
+        return self.branches is not None and any(stage.acts for stage in self.stages)
 
     def readable(self) -> dict[str, tuple[str, int]]:
         """Unit and size of every state that can be recorded besides those of the synapse."""
         sizes: dict[str, tuple[str, int]] = {"weight": (self.synapse.weight_unit, self.n_synapses)}
         for at, rule in enumerate(self.rules):
             sizes |= {_name(name, at): (self.synapse.weight_unit, self.n_synapses) for name in rule.edges}
-            for side, names, size in (("pre", rule.pre, self.n_pre), ("post", rule.post, self.n_post)):
+            for side, names, size in (("pre", rule.pre, self.n_rows), ("post", rule.post, self.n_post)):
                 sizes |= {_name(f"{name}_{side}", at): ("", size) for name in names}
         return sizes
 
@@ -111,13 +133,22 @@ class PlasticConnection(Connection):
 
     def arrive(self, state: State, emitted: Array, key: Stream | None = None) -> State:
         """Add what `emitted (*batch, n_pre)` brings through the present weights, without delay."""
-        state, emitted = self._transmit(state, emitted, key)
-        port, indices, indptr = self.synapse.port, self.indices, self.indptr
-        assert indices is not None and indptr is not None
+        return self._pushed(*self._transmit(state, emitted, key))
+
+    def _pushed(self, state: State, released: Array) -> State:
+        """Add what rows `(*batch, n_rows)` release through the present weights."""
+        port, indices, indptr = self.synapse.port, self.indices, self._row_ends
+        assert indices is not None
         push = lambda total, weight, sent: csr_push(total, weight, indices, indptr, sent, is_sorted=True)
         for _ in state.weight.shape[1:]:
             push = jax.vmap(push)
-        return state.replace(**{port: push(getattr(state, port), state.weight, emitted)})
+        return state.replace(**{port: push(getattr(state, port), state.weight, released)})
+
+    @property
+    def _row_ends(self) -> Array:
+        ends = self.indptr if self.branches is None else self.branches.indptr
+        assert ends is not None
+        return ends
 
     def advance(self, state: State, emitted: Array, step: Array, key: Stream | None = None) -> State:
         """A plastic connection goes on by `learn`, which also sees the postsynaptic side."""
@@ -151,10 +182,13 @@ class PlasticConnection(Connection):
             for at, rule in enumerate(self.rules):
                 state = self._all_synapses(state, rule, at, seen[at])
         arrived = emitted
-        if self.max_steps > 1:
-            arrived, state = self._under_way(state, emitted, step)
-        if self.max_steps > 0:
-            state = self.arrive(state, arrived, key)
+        if self.branches is not None:
+            arrived, state = self._along_branches(state, emitted, step, key)
+        else:
+            if self.max_steps > 1:
+                arrived, state = self._under_way(state, emitted, step)
+            if self.max_steps > 0:
+                state = self.arrive(state, arrived, key)
         if not self.inference:
             for at, rule in enumerate(self.rules):
                 state = self._events(state, rule, at, arrived, seen[at])
@@ -166,6 +200,16 @@ class PlasticConnection(Connection):
         ring = delay_ring_push(state.spikes, 1.0, targets, ends, self.max_steps, emitted, step, is_sorted=True)
         arrived, ring = delay_ring_take(ring, (step + 1) % self.max_steps)
         return arrived, state.replace(spikes=ring)
+
+    def _along_branches(self, state: State, emitted: Array, step: Array, key: Stream | None) -> tuple[Array, State]:
+        """The spikes that arrive now, branch by branch, and the state with what they brought."""
+        assert self.branches is not None
+        arrived, ring = self.branches.pass_on(state.spikes, emitted, step)
+        state, sent = self._transmit(state.replace(spikes=ring), emitted, key)
+        if not self._releases:
+            return arrived, self._pushed(state, arrived)
+        released, ring = self.branches.pass_on(state.released, sent, step)
+        return arrived, self._pushed(state.replace(released=ring), released)
 
     def _modulator(self, at: int, given: Mapping[str, Array]) -> Array | None:
         rule = self.rules[at]
@@ -196,7 +240,7 @@ class PlasticConnection(Connection):
         target = "weight" if rule.target == "weight" else _name(rule.target, at)
         weight = getattr(state, target)
         if rule.on_pre is not None:
-            rows = (self.indices, self.indptr, None)
+            rows = (self.indices, self._row_ends, None)
             weight = _changed(rule, rule.on_pre, self.sign, weight, arrived, rows, pre, shown, is_pre=True)
         if rule.on_post is not None:
             columns = (self.columns.indices, self.columns.indptr, self.columns.order)
@@ -249,12 +293,12 @@ def plastic(connection: Any, plasticity: Any) -> PlasticConnection:
     """A connection with rules.
 
     Args:
-        connection: Sparse, with one delay for all synapses.
+        connection: Sparse, with delays on the grid of dt.
         plasticity: A rule, or several.
 
     Raises:
-        ValueError: Dense storage, several delays, weights outside the bounds, or bounds in another unit than the
-            weights.
+        ValueError: Dense storage, delays between two steps, weights outside the bounds, or bounds in another unit than
+            the weights.
     """
     rules = tuple(plasticity) if isinstance(plasticity, list | tuple) else (plasticity,)
     if not isinstance(connection, Connection):
@@ -262,16 +306,23 @@ def plastic(connection: Any, plasticity: Any) -> PlasticConnection:
     path, weight = connection.path, np.asarray(connection.weight)
     if connection.indices is None:
         raise ValueError(f'`storage` of {path}: plastic synapses are sparse, use "csr".')
-    if connection.delays is not None or connection.delay_steps is not None:
-        raise ValueError(f"`delay` of {path}: plastic synapses have one delay for all, on the grid of dt.")
+    if connection.delays is not None:
+        raise ValueError(f'`delay_mode` of {path}: plastic synapses have delays on the grid of dt: "grid".')
     dtype, built = weight.dtype, []
     for rule in rules:
         _check(rule, connection, weight)
         built.append(rule.build(f"{path}.plasticity", (), dt=connection.dt, key=jax.random.key(0), dtype=dtype))
     fields = {name: getattr(connection, name) for name in connection.__dataclass_fields__}
-    fields["paired"] = False
+    fields["paired"], branches = False, None
     fields["weight"] = jnp.array(jnp.broadcast_to(connection.weight, (connection.n_synapses,)))
-    return PlasticConnection(**fields, rules=tuple(built), columns=Columns.of(connection))
+    if connection.delay_steps is not None and np.unique(connection.delay_steps).size > 1:
+        order, branches = Branches.of(connection)
+        for name in ("weight", "indices", "delay_steps"):
+            fields[name] = fields[name][order]
+    else:
+        fields["delay_steps"] = None
+    columns = Columns.of(Connection(**fields), branches)
+    return PlasticConnection(**fields, rules=tuple(built), columns=columns, branches=branches)
 
 
 def _check(rule: Plasticity, connection: Connection, weight: np.ndarray) -> None:

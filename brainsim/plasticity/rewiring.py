@@ -3,8 +3,9 @@
     synapses k = (i -> j) with |w_k| < threshold are removed;
     for each, a target j' is drawn among the neurons that i does not reach (uniformly), with the weight `weight`
 
-Out-degrees, the number of synapses and the sign of the projection stay, so the arrays keep their shapes and nothing is
-compiled anew. It is done between two runs, on the host, as slow as structure changes (seconds and more), for example
+Out-degrees, delays, the number of synapses and the sign of the projection stay, so the arrays keep their shapes and
+nothing is compiled anew. It is done between two runs, on the host, as slow as structure changes (seconds and more), for
+example
 
     for _ in range(10):
         state = bs.simulate(net, 10_000 * ms, state=state).state
@@ -64,7 +65,7 @@ def rewire(
     lost = np.abs(np.asarray(edge.weight)) < threshold
     rng = _streams.generator(seed, f"{path}.rewiring.{int(state.step)}")
     target = _targets(connection, lost, rng, connection.pre == connection.post and not self_connections)
-    order = np.lexsort((target, connection.edges.pre))
+    order = np.lexsort((target, connection.edges.delay, connection.edges.pre))
     edge = _carried(connection, edge, order, lost, -weight if connection.sign == -1 else weight)
     model = eqx.tree_at(lambda net: net.projections[path], model, _moved(connection, target[order]))
     return model, state.replace(projections={**state.projections, path: edge})
@@ -110,7 +111,7 @@ def _regrown(
 
 def _moved(connection: PlasticConnection, targets: np.ndarray) -> PlasticConnection:
     moved = eqx.tree_at(lambda c: c.indices, connection, jnp.asarray(targets, jnp.int32))
-    return eqx.tree_at(lambda c: c.columns, moved, Columns.of(moved))
+    return eqx.tree_at(lambda c: c.columns, moved, Columns.of(moved, moved.branches))
 
 
 def _carried(connection: PlasticConnection, edge: State, order: np.ndarray, lost: np.ndarray, weight: float) -> State:

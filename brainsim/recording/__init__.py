@@ -10,10 +10,12 @@ from .memory import estimate_bytes as estimate_bytes
 from .memory import refuse as refuse
 from .recorder import Recorder as Recorder
 from .records import DenseRecord as DenseRecord
+from .records import HistogramRecord as HistogramRecord
 from .records import RateRecord as RateRecord
 from .records import Recording as Recording
 from .records import SpikeRecord as SpikeRecord
 from .records import TraceRecord as TraceRecord
+from .spec import Histogram as Histogram
 from .spec import Rate as Rate
 from .spec import Spec as Spec
 from .spec import Spikes as Spikes

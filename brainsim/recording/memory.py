@@ -1,8 +1,10 @@
 """How many bytes a recording will take, and refusing one that does not fit, before anything runs.
 
-    trace: samples * batch * neurons * itemsize,    spikes: neurons * batch * time * rate * (12 or 16 bytes an event)
+    trace: samples * batch * neurons * itemsize,    histogram: samples * batch * (bins + 2) * 4 bytes
+    spikes: neurons * batch * time * rate * (12 or 16 bytes an event)
 
-A trace's bytes are exact; how often neurons will spike is not known before, so a mean rate of 50 Hz is assumed.
+The bytes of traces and histograms are exact; how often neurons will spike is not known before, so a mean rate of 50 Hz
+is assumed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .records import bin_edges, sample_steps
-from .spec import Spec, Spikes, Trace
+from .spec import Histogram, Spec, Spikes, Trace
 
 ASSUMED_RATE = 50.0
 """Mean rate that the estimate for spikes assumes (Hz)."""
@@ -23,7 +25,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         key: Name of the record.
-        bytes: Exact for traces and rates, assumed for spikes.
+        bytes: Exact for traces, histograms and rates, assumed for spikes.
         how: How the number comes about, such as `"4000 x 1e+06 x float32"`.
     """
 
@@ -65,6 +67,9 @@ def estimate_bytes(
             chosen = 1 if spec.reduce else len(spec.select(sizes[spec.path]))
             expected = samples * trials * chosen * item
             how = f"{chosen} x {samples:g} x {np.dtype(dtype).name}"
+        elif isinstance(spec, Histogram):
+            samples, counted = len(sample_steps(start, steps, spec.steps(dt))), len(spec.bins) + 1
+            expected, how = samples * trials * counted * 4, f"{counted} x {samples:g} x int32"
         else:
             bins = len(bin_edges(start, steps, spec.steps(dt))) - 1
             expected, how = bins * trials * 8, f"{bins:g} x float64"
@@ -85,7 +90,8 @@ def refuse(estimates: Iterable[Estimate], limit: float, *, name: str = "simulate
         return
     worst = max(estimates, key=lambda estimate: estimate.bytes)
     others = f" ({in_words(total)} with the other records)" if total > worst.bytes else ""
-    remedy = "`ids=`" if worst.key.endswith((".spikes", ".rate")) else "`every=`, `ids=`"
+    is_event = worst.key.endswith((".spikes", ".rate"))
+    remedy = "`ids=`" if is_event else "`every=`" if worst.key.endswith("_histogram") else "`every=`, `ids=`"
     raise MemoryError(
         f'{name}: {in_words(worst.bytes)} of "{worst.key}" ({worst.how}){others}: {remedy}, or `to="file.h5"`; '
         f"limit {in_words(limit)}."

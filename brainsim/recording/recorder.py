@@ -14,8 +14,17 @@ import numpy as np
 
 from .journal import Committed, Journal
 from .memory import in_words
-from .records import RateRecord, Record, Recording, SpikeRecord, TraceRecord, bin_edges, sample_steps
-from .spec import Rate, Spec, Spikes, Trace
+from .records import (
+    HistogramRecord,
+    RateRecord,
+    Record,
+    Recording,
+    SpikeRecord,
+    TraceRecord,
+    bin_edges,
+    sample_steps,
+)
+from .spec import Histogram, Rate, Spec, Spikes, Trace
 
 _ROWS = 1 << 20
 
@@ -127,10 +136,10 @@ class Recorder:
         for spec in self.specs.values():
             spec.select(sizes[spec.path])
             spec.steps(dt)
-        kinds = {Spikes: _Events, Trace: _Samples, Rate: _Bins}
+        kinds = {Spikes: _Events, Trace: _Samples, Histogram: _Counts, Rate: _Bins}
         self._journal = None if to is None else Journal(to, dt, identity, resume)
         try:
-            self._collectors: dict[str, _Events | _Samples | _Bins] = {
+            self._collectors: dict[str, _Events | _Samples | _Counts | _Bins] = {
                 key: kinds[type(spec)](self, spec, sizes[spec.path]) for key, spec in self.specs.items()
             }
         except ValueError:
@@ -171,7 +180,8 @@ class Recorder:
 
         Args:
             chunk: By key. Spikes: (steps, [batch], recorded). Trace: (steps or samples, [batch], recorded), without the
-                last axis where reduced. Rate: spikes of the population at each step, (steps, [batch]).
+                last axis where reduced. Histogram: (steps or samples, [batch], bins + 2). Rate: spikes of the
+                population at each step, (steps, [batch]).
             k0: First step of the chunk; chunks follow each other without gaps.
             steps: Number of steps.
 
@@ -196,7 +206,7 @@ class Recorder:
 
         Args:
             state: Final state of the model.
-            units: Base unit of each trace by key.
+            units: Base unit of each trace and histogram by key.
             meta: Parameters, versions, seed and the like.
         """
         records = {key: collector.finish() for key, collector in self._collectors.items()}
@@ -306,12 +316,9 @@ class _Samples(_Collector):
         return self._recorder.column(self._key, "values", dtype, self._tail)
 
     def append(self, values: np.ndarray, k0: int, steps: int) -> None:
-        kept = sample_steps(k0, steps, self._every)
         tail = self._tail
         values = values.reshape(len(values), *tail) if values.size == len(values) * int(np.prod(tail)) else values
-        if len(values) == steps and steps != len(kept):
-            values = values[kept - k0]
-        _shaped(self._key, values, (len(kept), *tail))
+        values = _sampled(self._key, values, tail, k0, steps, self._every)
         if self._values is None:
             self._values = self._column(values.dtype)
         self._values.append(values)
@@ -320,6 +327,30 @@ class _Samples(_Collector):
         if self._values is None:
             self._values = self._column(np.float32)
         return TraceRecord(self._values.result(), self._every, self._ids)
+
+
+def _sampled(key: str, values: np.ndarray, tail: tuple[int, ...], k0: int, steps: int, every: int) -> np.ndarray:
+    """The rows of a chunk that are samples, (samples, *tail), of its steps or of its samples."""
+    kept = sample_steps(k0, steps, every)
+    if len(values) == steps and steps != len(kept):
+        values = values[kept - k0]
+    _shaped(key, values, (len(kept), *tail))
+    return values
+
+
+class _Counts(_Collector):
+    """Histograms of one variable."""
+
+    def __init__(self, recorder: Recorder, spec: Histogram, size: int):
+        self._key, self._every, self._edges = spec.key, spec.steps(recorder.dt), np.asarray(spec.bins)
+        self._size, self._tail = len(spec.select(size)), (*recorder.lead, len(spec.bins) + 1)
+        self._binned = recorder.column(self._key, "binned", np.int32, self._tail)
+
+    def append(self, binned: np.ndarray, k0: int, steps: int) -> None:
+        self._binned.append(_sampled(self._key, binned, self._tail, k0, steps, self._every))
+
+    def finish(self) -> Record:
+        return HistogramRecord(self._binned.result(), self._edges, self._every, self._size)
 
 
 class _Bins(_Collector):

@@ -1,6 +1,6 @@
-"""What was recorded in one run, as plain arrays: events, traces, rates, and what is needed to go on.
+"""What was recorded in one run, as plain arrays: events, traces, histograms, rates, and what is needed to go on.
 
-    time of step k = (k + 1) dt,   samples of a trace: (k + 1) mod every = 0,   bin of a rate: floor(k / bin)
+    time of step k = (k + 1) dt,   samples: (k + 1) mod every = 0,   bin of a rate: floor(k / bin)
 
 Steps count from the model's own time zero, so that two runs in a row have the grid of one long run.
 """
@@ -81,6 +81,23 @@ class TraceRecord:
 
 
 @dataclass(frozen=True)
+class HistogramRecord:
+    """How many values of one variable were where.
+
+    Attributes:
+        binned: (samples, [batch], bins + 2), int32: below the first edge, in each bin, above the last edge.
+        edges: Edges of the bins, float64 (bins + 1,).
+        every: Steps between samples.
+        size: Values that were counted.
+    """
+
+    binned: Any
+    edges: np.ndarray
+    every: int
+    size: int
+
+
+@dataclass(frozen=True)
 class RateRecord:
     """Spikes of a whole population in each bin.
 
@@ -95,7 +112,7 @@ class RateRecord:
     size: int
 
 
-Record: TypeAlias = SpikeRecord | DenseRecord | TraceRecord | RateRecord
+Record: TypeAlias = SpikeRecord | DenseRecord | TraceRecord | HistogramRecord | RateRecord
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,7 @@ class Recording:
         start: Step that the run began with.
         steps: Number of steps.
         batch: Number of trials, or None.
-        units: Base unit of each trace by key.
+        units: Base unit of each trace and histogram by key.
         state: Final state of the model, or None.
         meta: Parameters, versions, seed and the like: numbers, text, arrays in dicts and lists.
     """
@@ -124,7 +141,7 @@ class Recording:
 
 
 def sample_steps(start: int, steps: int, every: int) -> np.ndarray:
-    """Steps of a run after which a trace has a sample, int64: those with (k + 1) mod `every` = 0."""
+    """Steps of a run after which a trace or a histogram has a sample, int64: those with (k + 1) mod `every` = 0."""
     first = start + (-(start + 1)) % every
     return np.arange(first, start + steps, every, dtype=np.int64)
 

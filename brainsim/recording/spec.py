@@ -1,10 +1,11 @@
-"""What to record: spikes, traces of variables and population rates, each named by a path.
+"""What to record: spikes, traces and histograms of variables, and population rates, each named by a path.
 
     path  = part "." variable          "E.spikes", "I->E.g", "I->E#nmda.g", "1.v"
     sugar = path [ "[" ids "]" ]       "E.v[:3]", "0.v[2,5]", "E.spikes[100:200]"
 
-Sampling and binning follow the model's clock: a trace with `every` keeps the values at multiples of `every`, a rate
-counts the spikes with times in (j bin, (j + 1) bin]. A spike or value of step k belongs to the time (k + 1) dt.
+Sampling and binning follow the model's clock: a trace or a histogram with `every` reads the values at multiples of
+`every`, a rate counts the spikes with times in (j bin, (j + 1) bin]. A spike or value of step k belongs to the time
+(k + 1) dt.
 """
 
 import re
@@ -104,10 +105,7 @@ class Trace(_Recorded):
     reduce: str | None = None
 
     def __post_init__(self):
-        if not isinstance(self.path, str) or not _SUGAR.fullmatch(self.path) or "[" in self.path:
-            raise ValueError(f'`path` of Trace: expected "part.variable" such as "E.v", got {self.path!r}.')
-        if self.variable in ("spikes", "rate"):
-            raise ValueError(f'`path` of Trace: "{self.path}" is recorded by {self.variable.capitalize()}.')
+        _check_variable("Trace", self.path)
         if self.reduce is not None:
             choice(f'reduce` of `"{self.path}"', self.reduce, ("mean", "sum"))
         object.__setattr__(self, "ids", _ids(self.path, self.ids))
@@ -118,6 +116,62 @@ class Trace(_Recorded):
     def key(self) -> str:
         """Name of the record: the path, with `_mean` or `_sum` where reduced."""
         return f"{self.path}_{self.reduce}" if self.reduce else self.path
+
+    def steps(self, dt: float) -> int:
+        """Steps between samples; `every` must be a multiple of `dt` (ms)."""
+        return 1 if self.every is None else _whole(f'every` of `"{self.path}"', self.every, dt)
+
+
+@dataclass(frozen=True)
+class Histogram(_Recorded):
+    """How the values of one variable are distributed, over time: what weights become without storing every weight.
+
+        bins[j] <= x < bins[j + 1],  of the last one also x = bins[-1];  below: x < bins[0];  above: all others
+
+    A sample takes as much memory as there are bins, however many synapses or neurons it counts. The record is called
+    `"in->E.weight_histogram"`.
+
+    Args:
+        path: Variable, such as `"in->E.weight"` or `"E.v"`.
+        bins: Edges of the bins, ascending: a quantity, or numbers in the base unit of the variable.
+        ids: Neurons or synapses that are counted: None (all), indices, or a slice.
+        every: Time between samples (ms); None takes one in each step.
+        unit: Base unit of `bins`; a quantity brings it along. None: that of the variable.
+    """
+
+    path: str
+    bins: Any
+    ids: Any = None
+    every: Any = None
+    unit: str | None = None
+
+    def __post_init__(self):
+        _check_variable("Histogram", self.path)
+        name, bins = f'bins` of `"{self.path}"', self.bins
+        if units.is_quantity(bins):
+            object.__setattr__(self, "unit", units.unit_of(bins))
+            bins = units.strip(name, bins, units.unit_of(bins))
+        edges = np.asarray(bins)
+        if edges.ndim != 1 or edges.size < 2 or edges.dtype.kind not in "iuf":
+            raise ValueError(f"`{name}`: expected two or more edges, got {self.bins!r}.")
+        if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
+            raise ValueError(f"`{name}`: expected finite edges in ascending order, got {self.bins!r}.")
+        object.__setattr__(self, "bins", tuple(edges.astype(np.float64).tolist()))
+        object.__setattr__(self, "ids", _ids(self.path, self.ids))
+        if self.every is not None:
+            object.__setattr__(self, "every", _time(f'every` of `"{self.path}"', self.every))
+
+    @property
+    def key(self) -> str:
+        """Name of the record: the path with `_histogram`."""
+        return f"{self.path}_histogram"
+
+    def check_unit(self, unit: str) -> None:
+        """Raise where `bins` were given in another unit than that of the variable."""
+        if self.unit not in (None, unit):
+            raise ValueError(
+                f'`bins` of "{self.path}": expected {units.describe(unit)}, got {units.describe(self.unit or "")}.'
+            )
 
     def steps(self, dt: float) -> int:
         """Steps between samples; `every` must be a multiple of `dt` (ms)."""
@@ -147,7 +201,7 @@ class Rate(_Recorded):
         return _whole(f'bin` of `"{self.path}"', self.bin, dt)
 
 
-Spec: TypeAlias = Spikes | Trace | Rate
+Spec: TypeAlias = Spikes | Trace | Histogram | Rate
 
 
 def parse(record: str | Spec) -> Spec:
@@ -156,11 +210,11 @@ def parse(record: str | Spec) -> Spec:
     Raises:
         ValueError: The text is not of the grammar; the message gives the text and the grammar.
     """
-    if isinstance(record, Spikes | Trace | Rate):
+    if isinstance(record, Spec):
         return record
     match = _SUGAR.fullmatch(record) if isinstance(record, str) else None
     if match is None:
-        raise ValueError(f"`record`: expected {_GRAMMAR}, or Spikes, Trace or Rate; got {record!r}.")
+        raise ValueError(f"`record`: expected {_GRAMMAR}, or Spikes, Trace, Histogram or Rate; got {record!r}.")
     path, ids = match["path"], _ids_of_text(record, match["ids"])
     if match["variable"] == "spikes":
         return Spikes(path, ids)
@@ -181,7 +235,7 @@ def expand(record: str | Spec | Iterable[str | Spec], known: Sequence[str]) -> t
     Raises:
         ValueError: A path that matches nothing (the near ones are listed), or one recorded twice.
     """
-    entries = [record] if isinstance(record, str | Spikes | Trace | Rate) else list(record)
+    entries = [record] if isinstance(record, str | Spec) else list(record)
     specs: dict[str, Spec] = {}
     for spec in map(parse, entries):
         paths = [spec.path] if spec.path in known else [path for path in known if matches(spec.path, path)]
@@ -198,6 +252,13 @@ def expand(record: str | Spec | Iterable[str | Spec], known: Sequence[str]) -> t
 def _renamed(spec: Spec, path: str) -> Spec:
     fields = {name: getattr(spec, name) for name in spec.__dataclass_fields__}
     return type(spec)(**{**fields, "path": path})
+
+
+def _check_variable(kind: str, path: Any) -> None:
+    if not isinstance(path, str) or not _SUGAR.fullmatch(path) or "[" in path:
+        raise ValueError(f'`path` of {kind}: expected "part.variable" such as "E.v", got {path!r}.')
+    if (variable := path.rpartition(".")[2]) in ("spikes", "rate"):
+        raise ValueError(f'`path` of {kind}: "{path}" is recorded by {variable.capitalize()}.')
 
 
 def _full(path: Any, variable: str) -> str:

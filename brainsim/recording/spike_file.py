@@ -1,7 +1,7 @@
-"""One HDF5 file a run: spikes as SONATA has them, traces, rates, final state and meta; written whole or not at all.
+"""One HDF5 file a run: spikes as SONATA has them, traces, histograms, rates, state and meta; whole or not at all.
 
     /spikes/<population>/timestamps (ms), node_ids      SONATA; (k + 1) dt for a spike of step k, sorted by time
-    /traces/<key>/values, /rates/<key>/counts, /arrays/<number>, /brainsim/header (JSON)
+    /traces/<key>/values, /histograms/<key>/binned, /rates/<key>/counts, /arrays/<number>, /brainsim/header (JSON)
 
 The first 512 bytes (an HDF5 user block, which other readers skip) hold the format's version, the file's length and the
 SHA-256 of everything behind it, checked before HDF5 reads a byte: a damaged file is refused, not interpreted. There is
@@ -24,19 +24,25 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
-from .records import RateRecord, Record, Recording, SpikeRecord, Stored, TraceRecord
+from .records import HistogramRecord, RateRecord, Record, Recording, SpikeRecord, Stored, TraceRecord
 from .structure import decode, encode
 
 FORMAT = 1
 _BLOCK = 512
 _MAGIC = b"brainsim result"
-_KINDS: dict[str, type] = {"spikes": SpikeRecord, "trace": TraceRecord, "rate": RateRecord}
+_KINDS: dict[str, type] = {
+    "spikes": SpikeRecord,
+    "trace": TraceRecord,
+    "histogram": HistogramRecord,
+    "rate": RateRecord,
+}
 _GROUPS = {
     "step": "spikes",
     "id": "spikes",
     "trial": "spikes",
     "value": "spikes",
     "values": "traces",
+    "binned": "histograms",
     "counts": "rates",
 }
 _SONATA = {"step": "timestamps", "id": "node_ids"}
@@ -96,6 +102,7 @@ class _Writer:
             "units": dict(recording.units),
             "meta": dict(recording.meta),
             "ids": {key: getattr(record, "ids", None) for key, record in recording.records.items()},
+            "edges": {key: r.edges for key, r in recording.records.items() if isinstance(r, HistogramRecord)},
         }
         header["rest"], arrays = encode(rest, "result", foreign=False)
         for k, array in enumerate(arrays):
@@ -196,12 +203,13 @@ def _interpret(path: Path) -> Recording:
         arrays = [_read(file, f"arrays/{k}", at["dtype"], at["shape"]) for k, at in enumerate(header["arrays"])]
         rest = decode(header["rest"], arrays, name="result")
         records = {
-            key: _interpret_record(file, fields, rest["ids"][key], header) for key, fields in header["records"].items()
+            key: _interpret_record(file, fields, rest["ids"][key], rest.get("edges", {}).get(key), header)
+            for key, fields in header["records"].items()
         }
         return Recording(records, dt, start, steps, batch, rest["units"], rest["state"], rest["meta"])
 
 
-def _interpret_record(file: h5py.File, fields: dict, ids: Any, header: dict) -> Record:
+def _interpret_record(file: h5py.File, fields: dict, ids: Any, edges: Any, header: dict) -> Record:
     numbers = {name: fields[name] for name in ("every", "bin", "size") if name in fields}
     if any(type(number) is not int or number < (name != "size") for name, number in numbers.items()):
         raise ValueError(f"a record has {numbers}")
@@ -211,7 +219,7 @@ def _interpret_record(file: h5py.File, fields: dict, ids: Any, header: dict) -> 
     for name, at in fields["columns"].items():
         if name == "counts":
             columns[name] = _read(file, at["dataset"], at["dtype"], at["shape"])
-        elif name == "values":
+        elif name in ("values", "binned"):
             columns[name] = _stored(file, at)
         else:
             columns[name] = _stored(
@@ -221,6 +229,10 @@ def _interpret_record(file: h5py.File, fields: dict, ids: Any, header: dict) -> 
         return _spikes(columns, ids, fields["size"], header)
     if fields["kind"] == "rate":
         return RateRecord(columns["counts"], fields["bin"], fields["size"])
+    if fields["kind"] == "histogram":
+        if not isinstance(edges, np.ndarray) or edges.ndim != 1 or columns["binned"].shape[-1] != edges.size + 1:
+            raise ValueError("the bins of a histogram and its edges do not fit")
+        return HistogramRecord(columns["binned"], edges, fields["every"], fields["size"])
     return TraceRecord(columns["values"], fields["every"], ids)
 
 

@@ -11,7 +11,7 @@ from .. import _streams, units
 from .._checks import nearest
 from .._streams import Stream
 from .._types import Array, State
-from ..networks import Moment, Network, Signal, as_signal
+from ..networks import Moment, Network, Population, Signal, as_signal
 
 
 class Inputs(NamedTuple):
@@ -46,12 +46,13 @@ def prepare(network: Network, inputs: Any, steps: int | None) -> Inputs:
     Args:
         network: The network.
         inputs: None, an array for the only `Input` population, or a mapping from `"E"` (current, pA), `"E.v"` (jump,
-            mV) or `"in"` (values of an `Input`, rates of a `Poisson` in Hz) to array | scalar | `TimedArray` |
-            `OU` | `f(t, key)`.
+            mV), `"E.spikes"` (spikes in place of its own) or `"in"` (values of an `Input`, rates of a `Poisson` in Hz)
+            to array | scalar | `TimedArray` | `OU` | `f(t, key)`.
         steps: Number of steps, where the caller named it.
 
     Raises:
-        ValueError: Unknown target, wrong unit or shape, or arrays that disagree with `steps`.
+        ValueError: Unknown target, wrong unit or shape, spikes other than 0 and 1, or arrays that disagree with
+            `steps`.
     """
     slots = network.takes()
     required = [path for path, slot in slots.items() if slot.required]
@@ -71,12 +72,14 @@ def prepare(network: Network, inputs: Any, steps: int | None) -> Inputs:
     prepared = Inputs({}, {})
     for path, value in inputs.items():
         if path not in slots:
-            raise ValueError(f'`inputs`: "{path}" takes no input; there are {nearest(path, slots)}.')
+            raise ValueError(_no_slot(network, path, slots))
         name, slot, signal = f'inputs["{path}"]', slots[path], as_signal(value)
         if signal is not None:
             prepared.signals[path] = signal.prepared(name, slot.unit, network.dt)
         else:
             prepared.rows[path] = _rows(name, units.strip(name, value, slot.unit), slot.size, network.dtype)
+            if path.endswith(".spikes"):
+                _check_spikes(name, prepared.rows[path])
     _agree(prepared, steps)
     return prepared
 
@@ -89,6 +92,25 @@ def _rows(name: str, value: Any, size: int, dtype: Any) -> Array:
             hint = " Is it (batch, neurons, time)? `np.moveaxis(x, -1, 0)`."
         raise ValueError(f"`{name}`: expected (time, [batch], {size}), got {array.shape}.{hint}")
     return array
+
+
+def _no_slot(network: Network, path: str, slots: Mapping[str, Any]) -> str:
+    name, _, variable = path.rpartition(".")
+    if variable == "spikes" and name in network.populations:
+        population = network.populations[name]
+        kind = type(population.neuron if isinstance(population, Population) else population).__name__
+        return f'`inputs["{path}"]`: {kind} makes its spikes in its own way, so that they cannot be given.'
+    return f'`inputs`: "{path}" takes no input; there are {nearest(path, slots)}.'
+
+
+def _check_spikes(name: str, rows: Array) -> None:
+    """Raise where given spikes, if their values are known, are others than 0 and 1."""
+    if isinstance(rows, Tracer):
+        return
+    wrong = np.argwhere(~np.isin(np.asarray(rows), (0, 1)))
+    if wrong.size:
+        value, step = np.asarray(rows)[tuple(wrong[0])], int(wrong[0][0])
+        raise ValueError(f"`{name}`: expected spikes 0 or 1, got {value:g} at step {step}, neuron {int(wrong[0][-1])}.")
 
 
 def check_finite(prepared: Inputs, dt: float) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._types import Array, State
 from ..networks import Reader
-from ..recording import Rate, Spec, Spikes, Trace, expand
+from ..recording import Histogram, Rate, Spec, Spikes, Trace, expand
+from .histogram import histogram
 
 
 class Piece(NamedTuple):
@@ -30,13 +31,14 @@ class Plan(NamedTuple):
     """The records of a run, resolved against a model.
 
     Attributes:
-        every_step: Specs that are read in each step: spikes, rates (as population sums) and undecimated traces.
-        sampled: Traces read once in several steps.
+        every_step: Specs that are read in each step: spikes, rates (as population sums), undecimated traces and
+            histograms.
+        sampled: Traces and histograms read once in several steps.
         intervals: Steps between the samples of each of them.
     """
 
     every_step: tuple[Spec, ...]
-    sampled: tuple[Trace, ...]
+    sampled: tuple[Trace | Histogram, ...]
     intervals: tuple[int, ...]
 
     @property
@@ -58,7 +60,7 @@ class Plan(NamedTuple):
         cut = (Piece(1, head, True), Piece(count, self.block, True), Piece(tail, 1, False))
         return tuple(piece for piece in cut if piece.steps) or (Piece(0, 1, False),)
 
-    def kept(self, trace: Trace, start: int) -> slice:
+    def kept(self, trace: Trace | Histogram, start: int) -> slice:
         """Which of the samples, taken at the multiples of `block` after `start`, a trace keeps."""
         ratio = self.intervals[self.sampled.index(trace)] // self.block
         return slice(-(start // self.block + 1) % ratio, None, ratio)
@@ -68,13 +70,16 @@ def make_plan(model: Any, record: Any) -> Plan:
     """Resolve `record=` against a model.
 
     Raises:
-        ValueError: A path that names nothing in the model, or ids out of range.
+        ValueError: A path that names nothing in the model, ids out of range, or bins in another unit.
     """
     specs = expand(record, model.readable())
-    sampled = tuple(s for s in specs if isinstance(s, Trace) and s.steps(model.dt) > 1)
+    sampled = tuple(s for s in specs if isinstance(s, Trace | Histogram) and s.steps(model.dt) > 1)
     every_step = tuple(spec for spec in specs if spec not in sampled)
     for spec in specs:
-        spec.select(reader_of(model, spec).size)
+        reader = reader_of(model, spec)
+        spec.select(reader.size)
+        if isinstance(spec, Histogram):
+            spec.check_unit(reader.unit)
         if isinstance(spec, Rate):
             spec.steps(model.dt)
     return Plan(every_step, sampled, tuple(trace.steps(model.dt) for trace in sampled))
@@ -94,12 +99,15 @@ def read(model: Any, spec: Spec, state: State, emitted: dict[str, Array], *, com
 
 
 def chosen(spec: Spec, values: Array) -> Array:
-    """What a spec keeps of `(..., n)`: `(..., m)`, or `(...)` for a rate (the population's sum) and reduced traces."""
+    """What a spec keeps of `(..., n)`: `(..., m)`, `(...)` for a rate (the population's sum) and reduced traces, and
+    `(..., bins + 2)` for a histogram."""
     if isinstance(spec, Rate):
         return values.sum(-1)
     if spec.ids is not None:
         ids = spec.select(values.shape[-1]).astype(np.int32)  # known to be in range
         values = jnp.take(values, ids, axis=-1, mode="clip")
+    if isinstance(spec, Histogram):
+        return histogram(values, spec.bins)
     if isinstance(spec, Spikes) or spec.reduce is None:
         return values
     return values.mean(-1) if spec.reduce == "mean" else values.sum(-1)

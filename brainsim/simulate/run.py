@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from .._types import Array, State
 from ..fuse.segments import WHOLE, in_segments
 from ..networks import Network, Sequential
-from ..recording import Rate, Trace
+from ..recording import Rate, Spikes
 from .advance import advance
 from .inputs import known_step, prepare
 from .records import Plan, make_plan, rates, reader_of
@@ -22,7 +22,8 @@ class Run(NamedTuple):
     Attributes:
         out: What the model's outputs name, `(time, [batch], n)`; None for a `Network` without `outputs`.
         state: State after the last step.
-        records: Recorded arrays by name, `(time, [batch], n)`.
+        records: Recorded arrays by name, `(time, [batch], n)`; of a histogram `(samples, [batch], bins + 2)`, the
+            values below its bins first and those above last.
     """
 
     out: Any
@@ -46,11 +47,13 @@ def run(
 
     Args:
         model: `Network` or `Sequential`.
-        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals.
+        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals:
+            `"E"` a current (pA), `"E.v"` a jump (mV), `"in"` values of a source, `"E.spikes"` (0 or 1) what E emits
+            whatever its voltage, which runs freely to each spike and is reset there (teacher forcing).
         steps: Number of steps, where no array tells it.
         state: State to go on from; None starts at t = 0.
         key: Key of initial values and noise; by default from the model's seed, or the state's own.
-        record: Paths or `Spikes`, `Trace`, `Rate`.
+        record: Paths or `Spikes`, `Trace`, `Histogram`, `Rate`.
         lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
         remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take more than
             2 GiB, or 512 MiB in 500 or more steps of layers; an int is the length of such a segment in steps, None
@@ -148,7 +151,7 @@ def _run_layers(
     for spec, values in zip(specs, reads, strict=True):
         if isinstance(spec, Rate):
             values = rates(values, spec, reader_of(model, spec).size, model.dt)
-        elif isinstance(spec, Trace):
+        elif not isinstance(spec, Spikes):
             values = values[spec.steps(model.dt) - 1 :: spec.steps(model.dt)]
         records[spec.key] = values
     return Run(out, later, records)

@@ -16,7 +16,7 @@ from .. import _checks, units
 from .._types import Array, State
 from ..analysis import Result
 from ..networks import Network
-from ..recording import Rate, Recorder, Spec, Spikes, available_bytes, estimate_bytes, refuse
+from ..recording import Histogram, Rate, Recorder, Spec, Spikes, available_bytes, estimate_bytes, refuse
 from .advance import Advanced, advance
 from .blame import not_finite
 from .identity import identity_of, meta_of
@@ -56,8 +56,8 @@ def simulate(
         key: Key of initial values and noise; by default from the network's seed, so that repeating a call repeats its
             result (a continuation draws new noise).
         batch: Number of independent trials.
-        record: Paths (`"E.spikes"`, `"E.v[:3]"`, `"I->E.g"`) or `Spikes`, `Trace`, `Rate`. Default: rates of all
-            populations and the spikes of up to 1000 neurons of each. `[]` records nothing.
+        record: Paths (`"E.spikes"`, `"E.v[:3]"`, `"I->E.g"`) or `Spikes`, `Trace`, `Histogram`, `Rate`. Default: rates
+            of all populations and the spikes of up to 1000 neurons of each. `[]` records nothing.
         to: File that spikes and traces go to instead of memory; until it is whole, they are in the folder `<to>.part`.
         resume: With `to`: go on where the same run was interrupted (but for its last 10 s): "auto", True (must), False.
         chunk: Steps between two visits of the host, or "auto".
@@ -159,7 +159,8 @@ def _chunk_steps(chunk: str | int, network: Network, plan: Plan, steps: int, bat
         return chunk
     per_step = 1
     for spec in plan.every_step:
-        size = len(spec.select(reader_of(network, spec).size))
+        counts = isinstance(spec, Histogram)
+        size = len(spec.bins) + 1 if counts else len(spec.select(reader_of(network, spec).size))
         per_step += (size if isinstance(spec, Spikes) else 4 if isinstance(spec, Rate) else 4 * size) * (batch or 1)
     longest = max(1, min(_CHUNK_STEPS, _CHUNK_BYTES // per_step))
     count = max(1, math.ceil(steps / longest))

@@ -1,9 +1,11 @@
 """`simulate` under a trace (jit, grad, vmap): one pure scan, and a result that holds dense arrays only."""
 
+import numpy as np
+
 from .._types import State
 from ..analysis import Result
 from ..networks import Network
-from ..recording import DenseRecord, Rate, RateRecord, Recording, Spikes, TraceRecord
+from ..recording import DenseRecord, Histogram, HistogramRecord, Rate, RateRecord, Recording, Spikes, TraceRecord
 from .advance import advance
 from .inputs import Inputs, known_step
 from .records import Plan, reader_of
@@ -26,6 +28,9 @@ def traced_result(network: Network, inputs: Inputs, steps: int, state: State, pl
             width = spec.steps(network.dt)
             counts = values.reshape(-1, width, *values.shape[1:]).sum(1)
             records[spec.key] = RateRecord(counts, width, reader.size)
+        elif isinstance(spec, Histogram):
+            size = len(spec.select(reader.size))
+            records[spec.key] = HistogramRecord(values, np.asarray(spec.bins), spec.steps(network.dt), size)
         else:
             ids = None if spec.reduce else spec.select(reader.size)
             records[spec.key] = TraceRecord(values, spec.steps(network.dt), ids)

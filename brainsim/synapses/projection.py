@@ -45,8 +45,9 @@ class Projection:
         storage: `"csr"` (event-driven sparse rows), `"dense"` (an `(n_pre, n_post)` matrix, one delay) or
             `"procedural"`: synapses are drawn again at every event and take no memory (one delay; `FixedProbability`,
             `AllToAll` or `FixedOutdegree`; the weight is a number, `Uniform` or `Normal`).
-        plasticity: A rule, such as `bs.STDP(...)`, or several, one after the other; the weights are then state, and the
-            delay, one for all synapses, is axonal: a spike meets the weight that is there when it arrives.
+        plasticity: A rule, such as `bs.STDP(...)`, or several, one after the other; the weights are then state, and
+            delays are axonal: a spike meets the weight that is there when it arrives. Where synapses have several
+            delays, those of a neuron are in the order of delay and target (`net["I->E"].edges`).
         trainable: What training may change besides the weight: parameters of the synapse and its terminals, such as
             `"tau_syn"`, and `"delay"` with `delay_mode="interpolate"`.
     """

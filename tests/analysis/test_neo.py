@@ -6,7 +6,7 @@ import pytest
 import brainsim as bs
 from brainsim import analysis
 from brainsim.analysis import Result
-from brainsim.recording import Rate, Recorder, Spikes, Trace
+from brainsim.recording import Histogram, Rate, Recorder, Spikes, Trace
 
 from .processes import gamma
 
@@ -30,6 +30,18 @@ def test_without_neo(monkeypatch):
     monkeypatch.setitem(sys.modules, "neo", None)
     with pytest.raises(ImportError, match=r"pip install 'brainsim\[neo\]'"):
         result().to_neo()
+
+
+def test_counts_of_a_histogram():
+    pytest.importorskip("neo")
+    counts = RNG.integers(0, 5, (40, 4))
+    with Recorder([Histogram("E.v", (0.0, 0.5, 1.0))], dt=0.5, sizes={"E.v": 9}) as recorder:
+        recorder.append({"E.v_histogram": counts}, 0, 40)
+        (signal,) = Result(recorder.finish(units={"E.v_histogram": "mV"})).to_neo().segments[0].analogsignals
+    np.testing.assert_array_equal(signal.magnitude, counts)
+    assert str(signal.units.dimensionality) == "dimensionless"
+    np.testing.assert_array_equal(signal.array_annotations["low"], [-np.inf, 0, 0.5, 1])
+    np.testing.assert_array_equal(signal.array_annotations["high"], [0, 0.5, 1, np.inf])
 
 
 @pytest.mark.parametrize("batch", [None, 2])

@@ -47,11 +47,12 @@ RULES = {
     "Clopath": CLOPATH,
     "RewardSTDP": RewardSTDP(tau_c=100.0, w_max=1.0),
     "AstrocyteSTDP": AstrocyteSTDP(w_max=1.0),
+    "NALSM": AstrocyteSTDP(0.3, tau_fade=90 * ms, rates="absolute", inhibitory=True, coincident=False, w_max=1.0),
     "SynapticScaling": SynapticScaling(40 * Hz, 200 * ms, 100 * ms, every=5 * ms, w_max=1.0),
     "Mine": Mine(w_max=1.0),
     "two": (bs.STDP(0.2, 0.21, w_max=1.0), SynapticScaling(40 * Hz, 200 * ms, every=5 * ms, w_max=1.0)),
 }
-MODULATED = {"RewardSTDP": "reward", "AstrocyteSTDP": "astrocyte"}
+MODULATED = {"RewardSTDP": "reward", "AstrocyteSTDP": "astrocyte", "NALSM": "astrocyte"}
 
 
 def told(name, steps, batch=()):
@@ -62,7 +63,7 @@ def told(name, steps, batch=()):
     return {"more": {f"pre->post.{MODULATED[name]}": jnp.broadcast_to(said, (steps, *batch, 1))}}
 
 
-FEW = ("STDP power", "Clopath", "RewardSTDP", "AstrocyteSTDP", "SynapticScaling", "two")
+FEW = ("STDP power", "Clopath", "RewardSTDP", "NALSM", "SynapticScaling", "two")
 """Rules between them with everything that a state may hold."""
 
 

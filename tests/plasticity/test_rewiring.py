@@ -25,6 +25,22 @@ def matrix(net, state, name="weight"):
     return found
 
 
+def test_a_new_synapse_has_the_delay_of_the_lost_one():
+    net = network(
+        bs.STDP(0.2, 0.21, w_max=1.0), 20, 15, wiring=bs.FixedProbability(0.3), delay=bs.Uniform(1 * ms, 6 * ms)
+    )
+    pre, post = spikes(1, 80, 20, 15)
+    first = learn(net, pre, post).state
+    later, state = rewire(net, first, "pre->post", threshold=0.4, weight=0.6, seed=3)
+    before, after = net["pre->post"].edges, later["pre->post"].edges
+    assert (before.post != after.post).sum() > 5
+    for name in ("pre", "delay"):
+        np.testing.assert_array_equal(getattr(before, name), getattr(after, name))
+    built = network(bs.STDP(0.2, 0.21, w_max=1.0), 20, 15, wiring=bs.EdgeList(after.pre, after.post), delay=after.delay)
+    np.testing.assert_array_equal(built["pre->post"].edges.post, after.post)
+    assert (weights(learn(later, pre, post, state=state)) == weights(learn(built, pre, post, state=state))).all()
+
+
 @pytest.mark.parametrize("sign", [None, -1])
 def test_weak_synapses_move_and_all_others_stay(sign):
     net = recurrent(sign)

@@ -178,6 +178,33 @@ def test_an_astrocyte_sets_the_depression():
     assert np.asarray(result.records["A.v"]).max() > 0.1 and np.ptp(weights(result)) > 0.1
 
 
+@pytest.mark.parametrize("coincident", [True, False])
+@pytest.mark.parametrize("inhibitory", [True, False])
+@pytest.mark.parametrize("rates", ["relative", "absolute"])
+def test_an_astrocyte_steers_as_in_nalsm(rates, inhibitory, coincident):
+    """Absolute rates, the swapped form, fading, and pairs in one step, against a loop in NumPy; bounds of width 2."""
+    pre, post = spikes(3, 120, p=0.2)
+    said = np.random.default_rng(1).uniform(-0.1, 0.3, (120, 1)).astype(np.float32)
+    rule = AstrocyteSTDP(
+        0.2, rise=0.25, tau_fade=80 * ms, rates=rates, inhibitory=inhibitory, coincident=coincident, w_max=2.0
+    )
+    found = weights(learn(network(rule), pre, post, more={"pre->post.astrocyte": jnp.asarray(said)}))
+    w, x, y, c = np.full((6, 4), 0.5), np.zeros(6), np.zeros(4), 0.25 * (2 if rates == "relative" else 1)
+    for k, (s, t) in enumerate(zip(pre, post, strict=True)):
+        fixed, told = c * 0.2 * np.exp(-k / 80), c * max(said[k, 0], 0)
+        up, down = (told, fixed) if inhibitory else (fixed, told)
+        if coincident:
+            x, y = x * np.exp(-0.1), y * np.exp(-0.1)
+        w = np.clip(w - down * s[:, None] * y, 0, 2)
+        x = x + s * coincident
+        w = np.clip(w + up * x[:, None] * t, 0, 2)
+        y = y + t * coincident
+        if not coincident:
+            x, y = (x + s) * np.exp(-0.1), (y + t) * np.exp(-0.1)
+    np.testing.assert_allclose(found, w.ravel(), atol=1e-5)
+    assert np.ptp(found) > 0.05
+
+
 def test_scaling_brings_a_neuron_to_its_rate_and_keeps_ratios():
     cell = bs.LIF(20 * ms, v_th=10 * mV, v_rest=0 * mV, v_reset=0 * mV)
     rule = SynapticScaling(15 * Hz, 2000 * ms, 500 * ms, every=10 * ms, w_max=20 * mV)
@@ -232,8 +259,7 @@ class TestWhatDoesNotFit:
         [
             ({"weight": 1.5}, r"`weight` of pre->post: expected weights in \[0, 1\]"),
             ({"storage": "dense"}, "`storage` of pre->post: plastic synapses are sparse"),
-            ({"delay": bs.Uniform(1 * ms, 9 * ms)}, "`delay` of pre->post: plastic synapses have one delay"),
-            ({"delay": 2.5, "delay_mode": "interpolate"}, "`delay` of pre->post: plastic synapses have one delay"),
+            ({"delay": 2.5, "delay_mode": "interpolate"}, "`delay_mode` of pre->post: plastic synapses have delays on"),
             ({"rule": bs.STDP(w_max=1 * nS)}, r"`w_max` of pre->post: Exponential takes a current \(pA\)"),
             ({"rule": bs.STDP(w_max=1.0, w_min=-1.0), "sign": 1}, "`w_min` of pre->post: expected a magnitude"),
             ({"rule": AstrocyteSTDP(w_max=1.0, modulator="X")}, "`modulator` of pre->post: no population 'X'"),

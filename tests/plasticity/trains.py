@@ -10,9 +10,8 @@ from brainsim.units import ms
 def network(rule, n_pre=6, n_post=4, *, wiring=None, weight=0.5, dt=1.0, **options):
     """`pre` is an input, `post` fires where its jump is above 1; the synapses are too weak to matter."""
     cell = bs.LIF(20 * ms, v_th=1, v_reset=0, r_mem=1e-12)
-    edge = bs.Projection(
-        "pre", "post", wiring or bs.AllToAll(), weight, bs.Exponential(5 * ms), plasticity=rule, **options
-    )
+    synapse = options.pop("synapse", bs.Exponential(5 * ms))
+    edge = bs.Projection("pre", "post", wiring or bs.AllToAll(), weight, synapse, plasticity=rule, **options)
     return bs.Network({"pre": bs.Input(n_pre), "post": bs.Population(n_post, cell)}, [edge], dt=dt, seed=3)
 
 

@@ -24,7 +24,10 @@ def network() -> bs.Network:
     )
 
 
-RECORD = ["E.spikes", "ext.spikes", bs.Trace("E.v", ids=[3, 1], every=0.7 * ms), bs.Rate("E", bin=3.3 * ms)]
+RECORD = [
+    *("E.spikes", "ext.spikes"), bs.Trace("E.v", ids=[3, 1], every=0.7 * ms), bs.Rate("E", bin=3.3 * ms),
+    bs.Histogram("E.v", [-60, -57.5, -55, -50] * mV, every=1.1 * ms),
+]  # fmt: skip
 DURATION = 420.0
 
 

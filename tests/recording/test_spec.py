@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from brainsim.recording.spec import Rate, Slice, Spikes, Trace, expand, parse
+from brainsim.recording.spec import Histogram, Rate, Slice, Spikes, Trace, expand, parse
 from brainsim.units import Hz, ms, mV, s
 
 KNOWN = ("E.spikes", "E.rate", "E.v", "I.spikes", "I.rate", "I.v", "I->E.g", "I->E#nmda.g", "1.spikes", "1.v")
@@ -60,6 +60,24 @@ class TestFields:
 
     def test_a_reduced_trace_has_its_own_key(self):
         assert Trace("E.v", reduce="mean").key == "E.v_mean"
+
+    def test_a_histogram_takes_edges_with_or_without_a_unit(self):
+        spec = Histogram("E.v", [-60, -55, -50] * mV, every=1 * ms)
+        assert (spec.key, spec.bins, spec.unit, spec.steps(0.5)) == ("E.v_histogram", (-60.0, -55.0, -50.0), "mV", 2)
+        assert Histogram("E.v", np.arange(3)).unit is None
+        assert len({spec, Histogram("E.v", [-60, -55, -50] * mV, every=1 * ms)}) == 1
+        (found,) = expand(Histogram("*.v", [0.0, 1.0] * mV), ("I.v",))
+        assert found == Histogram("I.v", (0.0, 1.0), unit="mV")
+
+    @pytest.mark.parametrize("bins", [3, [1.0], [1.0, 1.0], [1.0, 0.0], [0.0, np.inf], [0.0, np.nan], [[0, 1]], "ab"])
+    def test_edges_that_make_no_bins_are_refused(self, bins):
+        with pytest.raises(ValueError, match=r"`bins` of `\"E\.v\"`: expected .*edges"):
+            Histogram("E.v", bins)
+
+    @pytest.mark.parametrize("path", ["E", "E.spikes", "E.rate", "E.v[:3]", 3])
+    def test_a_histogram_is_of_a_variable(self, path):
+        with pytest.raises(ValueError, match=r"`path` of Histogram"):
+            Histogram(path, [0, 1])
 
     def test_short_and_full_paths_are_one(self):
         assert Spikes("E") == Spikes("E.spikes") and Rate("E") == Rate("E.rate")

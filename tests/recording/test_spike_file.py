@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from brainsim._types import State
-from brainsim.recording import DenseRecord, Rate, Recorder, Recording, Spikes, Trace
+from brainsim.recording import DenseRecord, Histogram, Rate, Recorder, Recording, Spikes, Trace
 from brainsim.recording import spike_file as files
 
 
@@ -24,11 +24,13 @@ def recording(batch=None, seed=0, dtype=np.float32, steps=40):
     lead = () if batch is None else (batch,)
     spikes = (rng.random((steps, *lead, 5)) < 0.2) * rng.integers(1, 3, (steps, *lead, 5)).astype(np.float32)
     v = rng.normal(size=(steps, *lead, 2)).astype(dtype)
-    specs = [Spikes("E"), Trace("E.v", ids=[4, 1]), Rate("E"), Spikes("I->x/y", ids=slice(2))]
-    sizes = {"E.spikes": 5, "E.v": 5, "E.rate": 5, "I->x/y.spikes": 5}
+    counts = rng.integers(0, 9, (steps, *lead, 4))
+    weight = Histogram("E->E.weight", (-0.5, 0.1, 2.0), every=0.3)
+    specs = [Spikes("E"), Trace("E.v", ids=[4, 1]), Rate("E"), Spikes("I->x/y", ids=slice(2)), weight]
+    sizes = {"E.spikes": 5, "E.v": 5, "E.rate": 5, "I->x/y.spikes": 5, "E->E.weight": 8}
     with Recorder(specs, dt=0.1, sizes=sizes, batch=batch, start=7) as recorder:
         chunk = {"E.spikes": spikes, "E.v": v, "E.rate": spikes.sum(-1), "I->x/y.spikes": spikes[..., :2] > 0}
-        recorder.append(chunk, 7, steps)
+        recorder.append({**chunk, weight.key: counts}, 7, steps)
         state = State(step=jnp.int32(47), key=jax.random.key(3), populations={"E": State(v=jnp.ones(5), n=None)})
         return recorder.finish(state=state, units={"E.v": "mV"}, meta={"seed": 1, "weights": np.arange(3), "no": None})
 

@@ -199,7 +199,7 @@ class TestMessages:
             bs.run(net, {"in": jnp.zeros((30, 3, 5))})
         with pytest.raises(ValueError, match=r'"in" is an Input of 4 values: give `inputs=\{"in": ...\}`'):
             bs.run(net, steps=3)
-        with pytest.raises(ValueError, match='`inputs`: "q" takes no input; there are in, h, h.v, r, r.v'):
+        with pytest.raises(ValueError, match='`inputs`: "q" takes no input; there are in, h, h.v, h.spikes, r'):
             bs.run(net, {"in": spikes, "q": 1.0})
         with pytest.raises(ValueError, match=r'`inputs\["h"\]`: has 29 steps along time, expected 30'):
             bs.run(net, {"in": spikes, "h": jnp.zeros((29, 3, 6))})
