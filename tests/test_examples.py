@@ -109,6 +109,15 @@ def test_delays_are_trained_and_drawn(tmp_path, capsys):
     assert (tmp_path / "delays.png").is_file() and kinds[1] in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_delays_learned_by_exact_gradients_tell_all_lags(tmp_path):
+    """From delays that do not reach the longer lags; the second seed gets stuck where delays move slowly."""
+    main = runpy.run_path(str(EXAMPLES / "delays.py"))["main"]
+    kind = "learned delays, EventProp"
+    main(["--epochs", "6", "--seeds", "2", "--networks", kind, "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "delays.json").read_text())["test_accuracy"][kind] == [1, 1]
+
+
 def test_event_recordings_are_trained_on_without_those_held_out(tmp_path, data_folder):
     data_folder("nmnist_small")
     main = runpy.run_path(str(EXAMPLES / "train_nmnist.py"))["main"]

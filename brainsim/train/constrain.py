@@ -48,6 +48,24 @@ def constrain(first: Any, model: Any = None, /) -> Any:
     return _transformation(optax.with_extra_args_support(first), changed)
 
 
+def moved(
+    optimizer: optax.GradientTransformationExtraArgs, gradient: Any, opt_state: Any, params: Any, **heard: Any
+) -> tuple[Any, Any]:
+    """Parameters and the optimizer's state after one update, inside the bounds.
+
+    Args:
+        optimizer: As `constrain(optimizer, params)` gives it.
+        gradient: A tree like `params`.
+        opt_state: State of the optimizer.
+        params: Trainable part of the model.
+        **heard: What else the optimizer's `update` takes.
+    """
+    updates, opt_state = optimizer.update(gradient, opt_state, params, **heard)
+    with jax.numpy_dtype_promotion("standard"):
+        changed: Any = optax.apply_updates(params, updates)
+    return _clipped(changed), opt_state
+
+
 def _is_bounded(info: ParameterInfo) -> bool:
     return math.isfinite(info.low) or math.isfinite(info.high)
 

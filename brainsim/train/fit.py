@@ -74,6 +74,7 @@ def fit(
     regularize: Iterable[Regulariser] = (),
     trainable: Iterable[str] | None = None,
     gradient: str = "bptt",
+    update: Literal["batch", "step"] = "batch",
     ema: float | None = None,
     stop: EarlyStopping | None = None,
     key: int | Array = 0,
@@ -101,6 +102,9 @@ def fit(
         regularize: Penalties on records, such as `losses.rate("1.spikes", 2*Hz, 50*Hz)`.
         trainable: Paths of the parameters that train; None: weights, biases of layers, and what the model's parts name.
         gradient: Way to the gradient: "bptt", "eprop", "eventprop" or "ottt", a file of `train` each.
+        update: When the parameters change: "batch", once after a batch; "step", in every step of time by the gradient
+            of that step, for "eprop" and "ottt" (OTTT_O), a readout without memory and a loss that is a mean over the
+            steps (`losses.ce_rate`, `losses.mse`). The optimizer then takes as many steps a batch as there are steps.
         ema: Decay of a running average of the parameters, which validation and the result then take; None: no average.
         stop: When to stop early; the model of the best epoch is returned.
         key: Seed or JAX key of the noise.
@@ -115,7 +119,7 @@ def fit(
     average = None if ema is None else Average(ema)
     objective = _objective(model, loss, regularize, tuple(metrics), optimizer)
     optimizer, standing = _start(copy(model), trainable, optimizer, average, stop)
-    steps = update_step(objective, optimizer, gradient), evaluation_step(objective)
+    steps = update_step(objective, optimizer, gradient, update), evaluation_step(objective)
     saver, root = Saver(checkpoint, checkpoint_every, resume), jax.random.key(key) if isinstance(key, int) else key
     trained = Loop(train, valid, *steps, root, saver, average, stop, tuple(log), share).run(standing, epochs, progress)
     return Fit(trained, standing.history, TrainState(standing.opt_state, standing.epoch, standing.step))

@@ -81,10 +81,14 @@ class Objective:
         value = self.loss(out, batch.y, batch.lengths)
         for penalty in self.regularize:
             value = value + penalty(records, dt=model.dt, lengths=batch.lengths)
+        inputs = {name: batch.x if path is None else records[path] for name, path in self.heard.items()}
+        return Outcome(value, {"loss": value, **self.figures(out, records, batch)}, state, inputs)
+
+    def figures(self, out: Array, records: dict[str, Array], batch: Batch) -> dict[str, Array]:
+        """The metrics, and the mean rates (Hz) of what the records `Rate(name).key`, `(time, batch)`, hold."""
         figures = {name: metric(out, batch.y, batch.lengths) for name, metric in self.metrics.items()}
         for name in self.rates:
             rate = records[Rate(name).key]  # 0 after the end of a sequence
             steps = rate.size if batch.lengths is None else jnp.sum(batch.lengths)
             figures[f"rate/{name}"] = jnp.sum(rate) / jnp.asarray(steps, rate.dtype)
-        inputs = {name: batch.x if path is None else records[path] for name, path in self.heard.items()}
-        return Outcome(value, {"loss": value, **figures}, state, inputs)
+        return figures

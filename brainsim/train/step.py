@@ -7,17 +7,25 @@ import equinox as eqx
 import jax
 import optax
 
+from .. import _checks
 from .._types import Array
 from ..networks import absorb, inference_mode
 from .batches import Batch
-from .constrain import constrain
-from .gradients import method
+from .constrain import moved
+from .gradients import method, online
+from .gradients.stepwise import Stepwise
 from .objective import Objective
 
 Step = Callable[..., Any]
+UPDATES = ("batch", "step")
 
 
-def update_step(objective: Objective, optimizer: optax.GradientTransformationExtraArgs, gradient: str = "bptt") -> Step:
+def update_step(
+    objective: Objective,
+    optimizer: optax.GradientTransformationExtraArgs,
+    gradient: str = "bptt",
+    every: str = "batch",
+) -> Step:
     """`update(params, opt_state, static, batch, key) -> (params, opt_state, static, figures)`.
 
     `static`, the rest of the model, changes where a layer keeps statistics of what it has seen (`absorb`).
@@ -26,20 +34,24 @@ def update_step(objective: Objective, optimizer: optax.GradientTransformationExt
         objective: What to minimise.
         optimizer: As `constrain(optimizer, params)` gives it.
         gradient: Name of the way to the gradient, one of `gradient.METHODS`.
+        every: "batch", or "step" for an update in every step of time; one of `gradient.ONLINE` can.
     """
     differentiate = method(gradient)
+    _checks.choice("update", every, UPDATES)
+    by_steps = Stepwise(online(gradient), objective, optimizer) if every == "step" else None
 
     @eqx.filter_jit
     def update(
         params: Any, opt_state: Any, static: Any, batch: Batch, key: Array
     ) -> tuple[Any, Any, Any, dict[str, Array]]:
+        if by_steps is not None:
+            changed, opt_state, outcome = by_steps(params, opt_state, static, batch, key)
+            return changed, opt_state, static, outcome.figures
         outcome, slope = differentiate(objective, params, static, batch, key)
         heard = {"inputs": outcome.inputs, "lengths": batch.lengths} if outcome.inputs else {}
-        updates, opt_state = optimizer.update(slope, opt_state, params, **heard)
-        with jax.numpy_dtype_promotion("standard"):
-            changed: Any = optax.apply_updates(params, updates)
+        changed, opt_state = moved(optimizer, slope, opt_state, params, **heard)
         trains = jax.tree.map(lambda leaf: leaf is not None, params, is_leaf=lambda leaf: leaf is None)
-        changed, static = eqx.partition(absorb(eqx.combine(constrain(changed), static), outcome.state), trains)
+        changed, static = eqx.partition(absorb(eqx.combine(changed, static), outcome.state), trains)
         return changed, opt_state, static, outcome.figures
 
     return update

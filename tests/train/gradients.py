@@ -29,7 +29,12 @@ def _call(name, model, loss, regularize=(), trainable=None, rates=()):
 def shapes(name, model, loss, x, y, *, rates=()) -> set[tuple[int, ...]]:
     """The shape of every array that the method computes, in whatever loop or call; `rates` are reported beside."""
     call, params = _call(name, model, loss, rates=rates)
-    return set(_shapes(jax.make_jaxpr(call)(params, jnp.asarray(x), jnp.asarray(y)).jaxpr))
+    return shapes_of(call, params, x, y)
+
+
+def shapes_of(call, *args) -> set[tuple[int, ...]]:
+    """The shape of every array that a function of arrays computes."""
+    return set(_shapes(jax.make_jaxpr(call)(*jax.tree.map(jnp.asarray, args)).jaxpr))
 
 
 def _shapes(jaxpr: Any) -> Iterator[tuple[int, ...]]:

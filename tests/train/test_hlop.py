@@ -247,6 +247,16 @@ class TestErrors:
             fitted(model, task(), optax.chain(hlop(optax.sgd(0.1), spaces), optax.scale(0.5)))
 
 
+def test_an_update_in_every_step_has_no_inputs_to_learn_rows_from():
+    readout = bs.Sequential(bs.Linear(8, 7), bs.LIF(5 * ms, reset="subtract"), bs.Linear(7, 3), dt=1 * ms)
+    optimizer = hlop(optax.sgd(0.1), subspaces(readout, {"0": 2}))
+    with pytest.raises(ValueError, match='`optimizer`: it learns from the inputs of whole sequences.*"batch"'):
+        bs.fit(
+            readout, task(), loss=bs.losses.ce_rate, optimizer=optimizer, epochs=1, gradient="ottt", update="step",
+            progress=False,
+        )  # fmt: skip
+
+
 def test_the_head_of_a_task_is_put_in_beside_what_is_shared():
     """Task-incremental learning: a readout each, which no subspace spares; the others give what they gave."""
     model, data = network(), task()

@@ -10,6 +10,7 @@ from ..._types import Array
 from ..batches import Batch
 from ..objective import Objective, Outcome
 from . import bptt, eprop, eventprop, ottt
+from .online import Online
 
 
 class Differentiate(Protocol):
@@ -27,6 +28,9 @@ METHODS: dict[str, Differentiate] = {
     "ottt": ottt.value_and_grad,
 }
 
+ONLINE: dict[str, Online] = {"eprop": Online(eprop.Eprop()), "ottt": Online(ottt.Ottt())}
+"""Those whose gradient of a step is known in it."""
+
 
 def method(name: str) -> Differentiate:
     """The method of a name.
@@ -36,3 +40,15 @@ def method(name: str) -> Differentiate:
     """
     _checks.choice("gradient", name, METHODS)
     return METHODS[name]
+
+
+def online(name: str) -> Online:
+    """The rule of a method that can change the parameters in every step.
+
+    Raises:
+        ValueError: A method whose gradient is known after the last step.
+    """
+    if name not in ONLINE:
+        known = " or ".join(f'"{known}"' for known in sorted(ONLINE))
+        raise ValueError(f'`update`: "step" needs a gradient that goes forward in time, {known}, got "{name}".')
+    return ONLINE[name]

@@ -5,7 +5,8 @@
 
 So no state of a spiking layer is kept over time: a first pass gives the output, and with it the derivative of the loss
 at the readout; a second pass runs the network once more and sums the gradient as it goes. Memory beyond input and
-output does not depend on the number of steps. `eprop` and `ottt` say what e is.
+output does not depend on the number of steps. `eprop` and `ottt` say what e is; `stepwise` applies the gradient of
+every step at once.
 """
 
 import dataclasses
@@ -143,8 +144,15 @@ class Online:
             signal, rest = jnp.zeros((*lead, *model.shapes[split]), xs.dtype), (None,) * (len(model.layers) - split)
         heard = self._records(passage, ct[1])
         steps = jnp.arange(len(xs), dtype=jnp.int32)
-        pass_ = _Pass(self.eligibility, passage, self.found(model), self.weighted(model), split)
-        (_, _, gradient), _ = jax.lax.scan(pass_.step, pass_.start(), (xs, signal, heard, steps))
+        walk = Walk(self.eligibility, model, state, self.found(model), self.weighted(model), split)
+
+        def step(carry: Any, row: Any) -> tuple[Any, None]:
+            (states, traces, gradient), (x, signal, heard, k) = carry, row
+            done = walk.forward(states, traces, x, k)
+            return (done.states, done.traces, walk.backward(done, signal, heard, gradient)), None
+
+        start = (*walk.start(xs.shape[1 : xs.ndim - len(model.input_shape)]), walk.zeros())
+        (_, _, gradient), _ = jax.lax.scan(step, start, (xs, signal, heard, steps))
         return (*gradient, *rest)
 
     def _records(self, passage: Passage, cts: Sequence[Array | None]) -> dict[int, Array]:
@@ -158,47 +166,70 @@ class Online:
         return heard
 
 
+class Done(NamedTuple):
+    """One step of all layers before the readout's memory, forward.
+
+    Attributes:
+        states: States of the layers after it.
+        traces: Traces of the spiking layers after it.
+        outputs: What every layer gave, `([batch], ...)`.
+        back: What `Walk.backward` needs of every layer.
+    """
+
+    states: list[State]
+    traces: dict[int, Any]
+    outputs: tuple[Array, ...]
+    back: tuple[Any, ...]
+
+
 @dataclasses.dataclass(frozen=True)
-class _Pass:
-    """The second pass: carry (states, traces, gradient)."""
+class Walk:
+    """Step by step through a model, with the eligibilities of its spiking layers.
+
+    Args:
+        eligibility: Of the method.
+        model: The model.
+        first: Its state before the first step.
+        found: Indices of the spiking layers.
+        weighted: Indices of the layers with parameters that do not spike.
+        split: Index of the first layer that is left out.
+    """
 
     eligibility: Eligibility
-    passage: Passage
+    model: Sequential
+    first: State
     found: tuple[int, ...]
     weighted: tuple[int, ...]
     split: int
 
-    def start(self) -> Any:
-        model, state, xs, _ = self.passage
-        states = list(state.layers[: self.split])
-        zeros = [
-            jax.tree.map(jnp.zeros_like, eqx.filter(layer, eqx.is_inexact_array))
-            for layer in model.layers[: self.split]
-        ]
-        batch = xs.shape[1 : xs.ndim - len(model.input_shape)]
-        shapes = model.shapes
-        traces = {}
+    def start(self, batch: tuple[int, ...]) -> tuple[list[State], dict[int, Any]]:
+        """States and traces before the first step."""
+        model, states, traces = self.model, list(self.first.layers[: self.split]), {}
         for i in self.found:
             below = i - 1 in self.weighted
-            x = jnp.zeros((*batch, *shapes[i - 1]), xs.dtype) if below else None
+            x = jnp.zeros((*batch, *model.shapes[i - 1]), model.dtype) if below else None
             pair = self._pair(i, states[i], x)
             traces[i] = self.eligibility.start(pair, len(_floating(_cell(model.layers[i], states[i]))), batch)
-        return states, traces, zeros
+        return states, traces
+
+    def zeros(self) -> list[Gradient]:
+        """A gradient of 0 of every layer."""
+        floating = (eqx.filter(layer, eqx.is_inexact_array) for layer in self.model.layers[: self.split])
+        return [jax.tree.map(jnp.zeros_like, arrays) for arrays in floating]
 
     def _pair(self, i: int, state: State, x: Array | None) -> Pair:
-        layer = self.passage.model.layers[i]
+        layer = self.model.layers[i]
         due = state.pending[..., 0, :] if isinstance(layer, Recurrent) else None
-        below = self.passage.model.layers[i - 1] if i - 1 in self.weighted else None
+        below = self.model.layers[i - 1] if i - 1 in self.weighted else None
         return Pair(below, layer, x if below is not None else None, due)
 
-    def step(self, carry: Any, row: Any) -> tuple[Any, None]:
-        model, first, _, _ = self.passage
-        (states, traces, gradient), (x, signal, heard, step) = carry, row
-        states, traces, gradient, back = list(states), dict(traces), list(gradient), []
-        under = x
+    def forward(self, states: list[State], traces: dict[int, Any], x: Array, k: Array) -> Done:
+        """The step `k` after the first."""
+        model, states, traces = self.model, list(states), dict(traces)
+        outputs, back, under = [], [], x
         for i in range(self.split):
-            layer, key = model.layers[i], stream(model, first, i)
-            key = key._replace(step=key.step + step)
+            layer, key = model.layers[i], stream(model, self.first, i)
+            key = key._replace(step=key.step + k)
             if i in self.found:
                 pair = self._pair(i, states[i], under)
                 local = _local(layer, states[i], x, model.dt, key)
@@ -210,9 +241,22 @@ class _Pass:
                 under = x
                 x, pull = eqx.filter_vjp(run, layer, x)
                 back.append(pull)
+            outputs.append(x)
+        return Done(states, traces, tuple(outputs), tuple(back))
+
+    def backward(self, done: Done, signal: Array, heard: dict[int, Array], gradient: list[Gradient]) -> list[Gradient]:
+        """The gradient with what a step adds to it.
+
+        Args:
+            done: As `forward` gives it.
+            signal: dL/d of the last output, `([batch], ...)`.
+            heard: dL/ds of spiking layers beside what comes from above.
+            gradient: Of every layer so far.
+        """
+        gradient = list(gradient)
         for i in reversed(range(self.split)):
             if i in self.found:
-                pair, local, eligible = back[i]
+                pair, local, eligible = done.back[i]
                 signal = signal + heard[i] if i in heard else signal
                 below, own = self.eligibility.gradient(eligible, pair, local, signal)
                 gradient[i] = _plus(gradient[i], own)
@@ -220,10 +264,10 @@ class _Pass:
                     gradient[i - 1] = _plus(gradient[i - 1], below)
                 signal = signal * local.spike_x
             else:
-                slopes, signal = back[i](signal)
+                slopes, signal = done.back[i](signal)
                 if i > self.found[-1]:
                     gradient[i] = _plus(gradient[i], slopes)
-        return (states, traces, gradient), None
+        return gradient
 
 
 def _plus(total: Gradient, more: Gradient) -> Gradient:

@@ -5,8 +5,8 @@
 
 h is the surrogate derivative, L the derivative of the loss through what follows in the same step. For one spiking layer
 it equals backpropagation through time with detached resets, whatever the readout; in deeper networks it leaves out what
-a spike does through the later memory of layers above. The gradient is summed over all steps (OTTT_A); traces are as
-large as the input of a layer. Xiao et al., NeurIPS 2022.
+a spike does through the later memory of layers above. The gradient is summed over all steps (OTTT_A), or each step's
+is applied at once (OTTT_O, `stepwise`); traces are as large as the input of a layer. Xiao et al., NeurIPS 2022.
 """
 
 import dataclasses

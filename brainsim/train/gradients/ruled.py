@@ -162,7 +162,23 @@ def value_and_grad(
     Raises:
         ValueError: The rule cannot treat the model or train one of the parameters.
     """
-    model = eqx.combine(params, static)
+    require_trained(method, rule, eqx.combine(params, static), params)
+
+    def ruled(model: Any, batch: Batch, key: Array) -> Outcome:
+        return objective(Ruled(model, rule), batch, key)
+
+    return bptt.value_and_grad(ruled, params, static, batch, key)
+
+
+def require_trained(method: str, rule: Rule, model: Any, params: Any) -> None:
+    """Raise ValueError where a rule cannot treat the model or train one of the parameters.
+
+    Args:
+        method: Name of the method, for messages.
+        rule: The rule.
+        model: The model.
+        params: Its trainable part.
+    """
     if not isinstance(model, Sequential):
         raise ValueError(f'`gradient`: "{method}" needs a Sequential, got a {type(model).__name__}.')
     for path in present(params):
@@ -171,8 +187,3 @@ def value_and_grad(
             raise ValueError(
                 f'`trainable`: "{path}" has no gradient by "{method}"; it trains weights and biases of layers.'
             )
-
-    def ruled(model: Any, batch: Batch, key: Array) -> Outcome:
-        return objective(Ruled(model, rule), batch, key)
-
-    return bptt.value_and_grad(ruled, params, static, batch, key)
