@@ -80,18 +80,18 @@ PUBLISHED = Recipe(
     augmentations=(augment.Shift(4), augment.Blend(0.5)),
 )
 SHORT = Recipe(
-    dt=15.0,
+    dt=10.0,
     duration=600.0,
-    epochs=32,
-    hidden=256,
+    epochs=60,
+    hidden=192,
     batch=64,
     rate=7e-3,
     dropout=0.2,
-    q=28.0,
+    q=42.0,
     normalised=True,
     loss=losses.ce_mean,
     metric=metrics.accuracy,
-    augmentations=(augment.Stretch(0.15), augment.Shift(3)),
+    augmentations=(augment.Stretch(0.15), augment.Shift(3), augment.Thin(0.2), augment.Mask(6, 8)),
 )
 
 
