@@ -109,9 +109,11 @@ def test_a_mask_silences_one_stretch_of_time_and_one_band(between):
     x, lengths = np.ones((30, 400, *between, 12), np.float32), np.where(np.arange(400) % 2, 20, 3)
     masked, _, same = augment.Mask(5, 4)((x, np.zeros(400), lengths), np.random.default_rng(0))
     assert same is lengths and masked.dtype == x.dtype and set(np.unique(masked)) == {0, 1}
-    steps, channels = (~masked.any(tuple(range(2, masked.ndim)))).T, ~masked.any(tuple([0, *range(2, masked.ndim - 1)]))
-    silent = steps.T.reshape(30, 400, *[1] * len(between), 1) | channels.reshape(400, *[1] * len(between), 12)
-    np.testing.assert_array_equal(masked, np.broadcast_to(~silent, masked.shape))
+    steps = np.all(masked == 0, axis=tuple(range(2, masked.ndim))).T
+    channels = np.all(masked == 0, axis=(0, *range(2, masked.ndim - 1)))
+    ones = [1] * len(between)
+    silent = np.logical_or(steps.T.reshape(30, 400, *ones, 1), channels.reshape(400, *ones, 12))
+    np.testing.assert_array_equal(masked == 0, np.broadcast_to(silent, masked.shape))
     for spans, widest, size in ((steps[1::2], 5, 20), (steps[::2], 3, 3), (channels, 4, 12)):
         assert set(spans.sum(1)) == set(range(widest + 1)) and not spans[:, size:].any()
         assert spans[:, :size].any(0).all() and (np.diff(spans.astype(int), prepend=0) == 1).sum(1).max() == 1

@@ -3,7 +3,9 @@
 The network is that of Baronig et al., Nat. Commun. 16 (2025). `PUBLISHED` trains it for the Spiking Heidelberg Digits
 as published, but from larger weights, at a rate that falls, and with the augmentations of Nowotny et al., Neuromorph.
 Comput. Eng. 5 (2025) 014001; `SHORT` was found for the Free Spoken Digits (fsdd_cochlea140), with takes 5 to 14 of
-every speaker and digit held out: it normalises the drive and reads the mean membrane.
+every speaker and digit held out: it normalises the drive, reads the mean membrane, and hears recordings at other tempos
+with events, stretches of time and bands of channels left out. Delays that learn (up to 100 ms, second layer) took the
+held-out takes from 86.1 to 83.9 %, and the takes trained on from 86.0 to 86.5 % (24 epochs of one seed, no masks).
 """
 
 import dataclasses
