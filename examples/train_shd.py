@@ -11,9 +11,10 @@ training; with `--split speakers` each speaker of the training recordings is rec
 others alone. The network is that of Baronig et al., Nat. Commun. 16 (2025): two recurrent layers of SE-adLIF neurons.
 `--full` trains it for SHD as published, but from larger weights, at a rate that falls, and with the augmentations of
 Nowotny et al., Neuromorph. Comput. Eng. 5 (2025) 014001; the short recipe was found for the Free Spoken Digits: it
-normalises the drive and reads the mean membrane. The figure shows loss, accuracy and firing rates: rates that settle
-well below one spike a step say that the network computes with few spikes. SHD is at https://zenkelab.org/datasets, the
-Free Spoken Digits at https://github.com/Jakobovski/free-spoken-digit-dataset.
+normalises the drive, reads the mean membrane, and leaves out events, stretches of time and bands of channels at random.
+The figure shows loss, accuracy and firing rates: rates that settle well below one spike a step say that the network
+computes with few spikes. SHD is at https://zenkelab.org/datasets, the Free Spoken Digits at
+https://github.com/Jakobovski/free-spoken-digit-dataset.
 """
 
 import argparse

@@ -1,17 +1,21 @@
-"""Augmented batches of event recordings: shifts along the channels, blends of two samples of one class, other tempos.
+"""Augmented batches of event recordings: shifts, blends of two samples of one class, other tempos, events left out.
 
     shift:    x'[k, c] = x[k, c - d],     d ~ U{-channels, ..., channels}, one for each sample
     blend:    x' = B(x_i, p) + B(x_j shifted onto the centre of x_i, 1 - p),    B keeps each spike with that probability
     stretch:  an event at t goes to f t,  log f ~ U(-limit, limit), one for each sample
+    thin:     x' = B(x, 1 - s),  s ~ U(0, limit), one for each sample
+    mask:     x'[k0:k0 + m] = 0 and x'[..., c0:c0 + n] = 0,  m ~ U{0, ..., steps},  n ~ U{0, ..., channels}
 
 Counts (time, batch, ..., channels); what leaves the frame is lost. Shift and blend are of the recipe for spoken digits
 of Nowotny, Turner and Knight, Neuromorph. Comput. Eng. 5 (2025) 014001, where a blend is centred in time and channel;
-another tempo is the speed perturbation of Ko et al., Interspeech 2015.
+another tempo is the speed perturbation of Ko et al., Interspeech 2015; masks are those of SpecAugment, Park et al.,
+Interspeech 2019; events that are left out with one probability are one way of EventDrop, Gu et al., IJCAI 2021.
 """
 
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -133,6 +137,62 @@ class Stretch:
         return stretched, y, *(np.clip(np.ceil(n * factor), 1, len(x)).astype(n.dtype) for n in lengths)
 
 
+@dataclasses.dataclass(frozen=True)
+class Thin:
+    """Leave out a random share of the events of every sample.
+
+    Args:
+        limit: Largest share.
+    """
+
+    limit: float = 0.2
+
+    def __post_init__(self):
+        _checks.within("limit", self.limit, low=0.0, high=1.0)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch thinned: x holds whole counts (time, batch, ...)."""
+        x, *rest = batch
+        kept = 1 - self.limit * rng.random((x.shape[1], *[1] * (x.ndim - 2)))
+        return thinned(x, kept, rng), *rest
+
+
+@dataclasses.dataclass(frozen=True)
+class Mask:
+    """Silence a random stretch of time and a random band of channels of every sample.
+
+    Args:
+        steps: Longest stretch, in steps; it lies within the length of the sample, where lengths are given.
+        channels: Widest band, in channels.
+    """
+
+    steps: int
+    channels: int
+
+    def __post_init__(self):
+        _checks.within("steps", self.steps, low=0)
+        _checks.within("channels", self.channels, low=0)
+
+    def __call__(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """The batch masked: x (time, batch, ..., channels)."""
+        x, y, *lengths = batch
+        samples = x.shape[1]
+        long = lengths[0] if lengths else np.full(samples, x.shape[0])
+        in_time = self._spans(np.minimum(self.steps, long), long, x.shape[0], rng)
+        in_space = self._spans(np.full(samples, min(self.channels, x.shape[-1])), x.shape[-1], x.shape[-1], rng)
+        between = [1] * (x.ndim - 3)
+        silent = in_time.T.reshape(x.shape[0], samples, *between, 1) | in_space.reshape(samples, *between, x.shape[-1])
+        return np.where(silent, x.dtype.type(0), x), y, *lengths
+
+    @staticmethod
+    def _spans(widest: np.ndarray, inside: Any, size: int, rng: np.random.Generator) -> np.ndarray:
+        """One span of random width and place for each sample, bool (batch, size)."""
+        width = rng.integers(0, widest + 1)
+        start = rng.integers(0, inside - width + 1)
+        place = np.arange(size)
+        return (start[:, None] <= place) & (place < (start + width)[:, None])
+
+
 def moved(x: np.ndarray, steps: int, channels: int) -> np.ndarray:
     """A sample (time, ..., channels) moved along its first and last axis, zeros where nothing comes from."""
     result = np.zeros_like(x)
@@ -150,8 +210,8 @@ def centre(x: np.ndarray) -> np.ndarray:
     return np.asarray([np.arange(len(values)) @ values / total for values in sums])
 
 
-def thinned(x: np.ndarray, p: float, rng: np.random.Generator) -> np.ndarray:
-    """Counts of which each event is kept with probability `p`."""
+def thinned(x: np.ndarray, p: float | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Counts of which each event is kept with probability `p`, a number or an array that broadcasts with them."""
     return rng.binomial(x.astype(np.int64), p).astype(x.dtype)
 
 

@@ -91,6 +91,36 @@ def test_what_is_stretched_out_of_the_frame_is_lost():
     assert 0 < stretched.sum() < 200 and not stretched[:6].any() and lengths.max() == 10
 
 
+def test_thinning_leaves_out_a_share_of_the_events_of_each_sample():
+    x = np.full((50, 40, 2, 10), 3, np.float32)
+    thin, y, lengths = augment.Thin(0.4)((x, np.arange(40), np.full(40, 50)), np.random.default_rng(0))
+    kept = thin.sum((0, 2, 3)) / 3000
+    assert thin.dtype == x.dtype and np.all(thin <= x) and np.all(thin == np.round(thin))
+    assert 0.58 < kept.min() < 0.65 and 0.95 < kept.max() <= 1  # sqrt(0.24 / 3000) = 0.009
+    np.testing.assert_allclose(kept.mean(), 0.8, atol=0.06)
+    np.testing.assert_allclose(thin.sum((1, 2, 3)) / thin.sum(), 1 / 50, atol=0.001)
+    np.testing.assert_array_equal(y, np.arange(40))
+    assert lengths.tolist() == [50] * 40
+    np.testing.assert_array_equal(augment.Thin(0.0)((X, Y), np.random.default_rng(0))[0], X)
+
+
+@pytest.mark.parametrize("between", [(), (2,)])
+def test_a_mask_silences_one_stretch_of_time_and_one_band(between):
+    x, lengths = np.ones((30, 400, *between, 12), np.float32), np.where(np.arange(400) % 2, 20, 3)
+    masked, _, same = augment.Mask(5, 4)((x, np.zeros(400), lengths), np.random.default_rng(0))
+    assert same is lengths and masked.dtype == x.dtype and set(np.unique(masked)) == {0, 1}
+    steps = np.all(masked == 0, axis=tuple(range(2, masked.ndim))).T
+    channels = np.all(masked == 0, axis=(0, *range(2, masked.ndim - 1)))
+    ones = [1] * len(between)
+    silent = np.logical_or(steps.T.reshape(30, 400, *ones, 1), channels.reshape(400, *ones, 12))
+    np.testing.assert_array_equal(masked == 0, np.broadcast_to(silent, masked.shape))
+    for spans, widest, size in ((steps[1::2], 5, 20), (steps[::2], 3, 3), (channels, 4, 12)):
+        assert set(spans.sum(1)) == set(range(widest + 1)) and not spans[:, size:].any()
+        assert spans[:, :size].any(0).all() and (np.diff(spans.astype(int), prepend=0) == 1).sum(1).max() == 1
+    whole = augment.Mask(60, 0)((X, Y), np.random.default_rng(0))[0]
+    assert np.all((whole == X) | (whole == 0)) and not np.array_equal(whole, X)
+
+
 def test_batches_repeat_and_differ_between_epochs():
     loader = recordings().batches(4, key=0)
     augmented = augment.Augmented(loader, augment.Shift(4), augment.Blend(), seed=3)
@@ -110,3 +140,9 @@ def test_what_is_refused():
         augment.Blend(p=1.5)
     with pytest.raises(ValueError, match="`limit` must be >= 0"):
         augment.Stretch(-0.1)
+    with pytest.raises(ValueError, match="`limit` must be <= 1"):
+        augment.Thin(1.1)
+    with pytest.raises(ValueError, match="`steps` must be >= 0"):
+        augment.Mask(-1, 3)
+    with pytest.raises(ValueError, match="`channels` must be >= 0"):
+        augment.Mask(3, -1)

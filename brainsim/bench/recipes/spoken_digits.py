@@ -3,7 +3,9 @@
 The network is that of Baronig et al., Nat. Commun. 16 (2025). `PUBLISHED` trains it for the Spiking Heidelberg Digits
 as published, but from larger weights, at a rate that falls, and with the augmentations of Nowotny et al., Neuromorph.
 Comput. Eng. 5 (2025) 014001; `SHORT` was found for the Free Spoken Digits (fsdd_cochlea140), with takes 5 to 14 of
-every speaker and digit held out: it normalises the drive and reads the mean membrane.
+every speaker and digit held out: it normalises the drive, reads the mean membrane, and hears recordings at other tempos
+with events, stretches of time and bands of channels left out. Delays that learn (up to 100 ms, second layer) took the
+held-out takes from 86.1 to 83.9 %, and the takes trained on from 86.0 to 86.5 % (24 epochs of one seed, no masks).
 """
 
 import dataclasses
@@ -80,18 +82,18 @@ PUBLISHED = Recipe(
     augmentations=(augment.Shift(4), augment.Blend(0.5)),
 )
 SHORT = Recipe(
-    dt=15.0,
+    dt=10.0,
     duration=600.0,
-    epochs=32,
-    hidden=256,
+    epochs=60,
+    hidden=192,
     batch=64,
     rate=7e-3,
     dropout=0.2,
-    q=28.0,
+    q=42.0,
     normalised=True,
     loss=losses.ce_mean,
     metric=metrics.accuracy,
-    augmentations=(augment.Stretch(0.15), augment.Shift(3)),
+    augmentations=(augment.Stretch(0.15), augment.Shift(3), augment.Thin(0.2), augment.Mask(6, 8)),
 )
 
 
