@@ -9,7 +9,7 @@ import pytest
 
 import brainsim as bs
 from brainsim.train.batches import Batch
-from brainsim.train.gradients import METHODS
+from brainsim.train.gradients import METHODS, method
 from brainsim.train.objective import Objective
 from brainsim.train.step import update_step
 from brainsim.units import ms
@@ -53,3 +53,14 @@ def test_online_methods_train_through_fit(name):
     options = {"loss": bs.losses.ce_sum, "optimizer": optax.adam(0.02), "epochs": 15, "progress": False}
     history = bs.fit(model, [(X, LABELS)], gradient=name, metrics=["accuracy"], **options).history
     assert history.steps[-1] < 0.5 * history.steps[0]
+
+
+@pytest.mark.parametrize("name", ["eprop", "ottt"])
+def test_a_run_that_bptt_would_cut_into_segments_is_left_whole(name):
+    cell = bs.LIF(8 * ms, reset="subtract")
+    model = bs.Sequential(bs.Linear(4, 64), cell, bs.Linear(64, 2), bs.LI(8 * ms), dt=1 * ms)
+    call, (params, static) = method(name), eqx.partition(model, bs.mask(model))
+    objective, key = Objective(bs.losses.ce_sum, (), {}), jax.random.key(0)
+    x, y = jax.ShapeDtypeStruct((100_000, 100, 4), jnp.float32), jax.ShapeDtypeStruct((100,), jnp.int32)
+    slope = jax.eval_shape(lambda x, y: call(objective, params, static, Batch(x, y, None), key)[1], x, y)
+    assert slope[0].weight.shape == (4, 64)

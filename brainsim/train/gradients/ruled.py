@@ -86,6 +86,11 @@ class Ruled(Sequential):
             setattr(self, field.name, getattr(model, field.name))
         self.rule = rule
 
+    @property
+    def undivided(self) -> str:
+        """The rule takes all steps at once: a long run is not cut into segments that are recomputed."""
+        return self.names[-1]
+
     def unroll(
         self, state: State, xs: Array, readers: tuple[Reader, ...] = (), *, valid: Array | None = None
     ) -> tuple[State, dict[str, Array], tuple[Array, ...]]:
