@@ -11,6 +11,8 @@ struct Synapses;
 struct Targets;
 struct Regenerated;
 template <class T>
+struct ConvPlan;
+template <class T>
 struct Update;
 template <class T>
 struct Events;
@@ -27,6 +29,9 @@ struct Loops {
   Fault (*stdp_csr)(const Synapses&, const Update<T>&, const int32_t*, int64_t, T*, T*);
   void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
+  void (*event_conv)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
+  void (*event_conv_outer)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
+  void (*event_conv_pull)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
 };
 
 struct Table {
