@@ -3,7 +3,8 @@
 //   y[o, i] = sum_c sum_k W[c, o, k] x[c, u]   dW[c, o, k] = sum_r x[r, c, u] g[r, o, i]   dx[c, u] = sum_o sum_k W[c, o, k] g[o, i]
 //
 // In the layout of conv_plan.h an event is a few runs of additions, an entry of dx a few runs of products. Sums go over the events in
-// their order (y), over the rows and their events in order (dW), and over taps by lane, then lanes as a tree (dx).
+// their order (y), over the rows and their events in order (dW), and over taps by lane, then lanes as a tree (dx). An image that is
+// mostly non-zero is convolved densely, each output in registers: channels and taps ascend, which is the order of its events.
 #pragma once
 #include <cmath>
 #include <memory>
@@ -15,6 +16,7 @@ namespace brainsim::BS_ISA {
 
 inline constexpr int64_t kConvTile = 262144;  // bytes of g whose events are listed together
 inline constexpr int64_t kConvStreams = 16;   // channels that are transposed together
+inline constexpr double kConvDense = 0.3;     // share of non-zero entries from which an image is convolved densely (0.25 to 0.4)
 
 // to[j, i] = from[i, j], 4 by 4.
 template <class T>
@@ -84,17 +86,92 @@ inline void Send(const ConvPlan<T>& p, const T* weights, T value, int64_t taps_y
   }
 }
 
+// An image with its zeros around it, and where each tap reads it and its weights, in ascending order.
+template <class T>
+struct Padded {
+  struct Tap {
+    int64_t pixel, weight;
+  };
+  int64_t height, breadth;
+  std::unique_ptr<T[]> pixels;
+  std::unique_ptr<Tap[]> taps;
+  int64_t n_taps = 0;
+
+  explicit Padded(const ConvPlan<T>& p)
+      : height(Covered(p.shape.y)), breadth(Covered(p.shape.x)), pixels(new T[p.c_in * height * breadth]()),
+        taps(new Tap[p.shape.y.kernel * p.shape.x.kernel]) {
+    for (int64_t ky = 0; ky < p.shape.y.kernel; ++ky)
+      for (int64_t kx = 0; kx < p.shape.x.kernel; ++kx) {
+        const auto line = std::find(p.y.order.begin(), p.y.order.end(), ky), column = std::find(p.x.order.begin(), p.x.order.end(), kx);
+        if (line == p.y.order.end() || column == p.x.order.end()) continue;
+        taps[n_taps++] = {ky * p.shape.y.dilation * breadth + kx * p.shape.x.dilation,
+                          (line - p.y.order.begin()) * p.cell + (column - p.x.order.begin()) * p.width};
+      }
+  }
+  static int64_t Covered(const ConvAxis& a) { return std::max<int64_t>(0, a.out - 1) * a.stride + (a.kernel - 1) * a.dilation + 1; }
+  void Fill(const ConvPlan<T>& p, const T* images) {
+    const ConvAxis &y = p.shape.y, &x = p.shape.x;
+    const int64_t lines = std::min(y.in, height - y.before), columns = std::min(x.in, breadth - x.before);
+    for (int64_t c = 0; c < p.c_in; ++c)
+      for (int64_t i = 0; i < lines && columns > 0; ++i)
+        std::copy_n(images + (c * y.in + i) * x.in, columns, &pixels[(c * height + y.before + i) * breadth + x.before]);
+  }
+};
+
+// Neighbouring outputs of a line, `n` of them, in kBlocks vectors of channels. The last block may do again what the one before it did.
+template <class T, int kPixels, int kBlocks>
+void DenseLine(const ConvPlan<T>& p, const Padded<T>& image, const T* pixels, const T* weights, int64_t n, T* outputs) {
+  constexpr int64_t kLanes = Lanes<T>::kCount;
+  if constexpr (kPixels > 1) {
+    if (n < kPixels) return DenseLine<T, kPixels / 2, kBlocks>(p, image, pixels, weights, n, outputs);
+  }
+  const int64_t step = p.shape.x.stride;
+  for (int64_t a = 0; a < n; a += kPixels) {
+    const int64_t at = std::min(a, n - kPixels);
+    typename Lanes<T>::Vec sum[kPixels][kBlocks] = {};
+    for (int64_t c = 0; c < p.c_in; ++c)
+      for (int64_t t = 0; t < image.n_taps; ++t) {
+        const T* from = pixels + c * image.height * image.breadth + image.taps[t].pixel + at * step;
+        const T* w = weights + c * p.weights + image.taps[t].weight;
+        for (int i = 0; i < kPixels; ++i)
+          for (int j = 0; j < kBlocks; ++j) sum[i][j] += from[i * step] * Load(w + j * kLanes);
+      }
+    for (int i = 0; i < kPixels; ++i)
+      for (int j = 0; j < kBlocks; ++j) Store(outputs + (at + i) * p.width + j * kLanes, sum[i][j]);
+  }
+}
+
+// All channels of a group from `channel` on, kBlocks vectors at a time.
+template <class T, int kBlocks>
+void DenseConv(const ConvPlan<T>& p, const Padded<T>& image, const T* weights, int64_t channel, T* outputs) {
+  constexpr int64_t kWide = kBlocks * Lanes<T>::kCount;
+  constexpr int kPixels = kAccumulators / kBlocks < 8 ? kAccumulators / kBlocks : 8;
+  for (; channel + kWide <= p.width; channel += kWide)
+    for (int64_t i = 0; i < p.shape.y.out; ++i)
+      DenseLine<T, kPixels, kBlocks>(p, image, &image.pixels[i * p.shape.y.stride * image.breadth], weights + channel, p.shape.x.out,
+                                     outputs + (p.y.margin + i) * p.line + p.x.margin * p.width + channel);
+  if constexpr (kBlocks > 1) DenseConv<T, kBlocks / 2>(p, image, weights, channel, outputs);
+}
+
 // y (n_rows, c_out, height, width) = x (n_rows, c_in, height, width) * W, whose weights are in the layout of the loops.
 template <class T>
 void EventConv(const ConvPlan<T>& p, const T* x, const T* weight, int64_t n_rows, T* y) {
   const int64_t n = p.c_in * p.image, n_out = p.c_out * p.Outputs();
   const std::unique_ptr<T[]> outputs(new T[p.space]);
   const std::unique_ptr<int32_t[]> ids(new int32_t[n]);
+  std::unique_ptr<Padded<T>> dense;
   for (int64_t part = 0; part < n_rows * p.shape.groups; ++part) {
     const T* images = x + part * n;
     const T* weights = weight + part % p.shape.groups * p.c_in * p.weights;
-    std::fill(outputs.get(), outputs.get() + p.space, T(0));
     const int64_t count = NonZero(images, n, ids.get());
+    if (double(count) > kConvDense * double(n) && p.width % Lanes<T>::kCount == 0) {
+      if (!dense) dense.reset(new Padded<T>(p));
+      dense->Fill(p, images);
+      DenseConv<T, (kAccumulators >= 16 ? 4 : 1)>(p, *dense, weights, 0, outputs.get());
+      ChannelsFirst(p, outputs.get(), y + part * n_out);
+      continue;
+    }
+    std::fill(outputs.get(), outputs.get() + p.space, T(0));
     for (int64_t e = 0; e < count; ++e) {
       const uint32_t at = uint32_t(ids[e]), above = at / uint32_t(p.shape.x.in);
       const AxisPlan::Reach& i = p.y.reach[above % uint32_t(p.shape.y.in)];

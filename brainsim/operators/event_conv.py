@@ -4,12 +4,12 @@
 
 is linear in the weights W, the images x and the cotangent g, with stride s, dilation d and padding p. The operators are
 its partial derivatives, hence each other's transposes: conv (to g) and outer (to W) go over the non-zero x, pull (to x)
-is dense. Where the images turn out too dense for that to pay, the compiled program takes XLA's convolution: it looks at
-the density of the images it is given, not at a flag.
+is dense. An image with too many events for that to pay is convolved densely: the loop counts them, image by image, and
+the sums have the same order either way. (XLA's own convolution is no alternative inside of a conditional: measured, it
+takes seven times as long there.)
 Units: the result has the weight's unit times the spikes' (a spike is the number 1).
 """
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,8 +23,7 @@ from jax.interpreters import ad
 from jaxtyping import Float
 
 from . import _arguments as arguments
-from ._register import Rule, attach, fold_groups, is_zero, lead, map_size, multilinear_jvp, struct, unfold
-from .event_dense import is_sparse, limit
+from ._register import attach, fold_groups, is_zero, lead, map_size, multilinear_jvp, struct, unfold
 
 Pair = tuple[int, int]
 Axes = int | Sequence[int]
@@ -60,14 +59,9 @@ conv_p = Primitive("event_conv")  # images, weight -> result
 pull_p = Primitive("event_conv_pull")  # weight, ct -> images
 outer_p = Primitive("event_conv_outer")  # images, ct -> weight
 
-# (channels of a group from, density): the largest density at which the event-driven loop was not slower than XLA's
-# convolution. Measured with 200 to 1,000 rows of float32 spikes at 1, 5, 10, 20, 40, 70 and 100 % density, in CPU time:
-# 2 x 34 x 34 -> 12 (5 x 5), 1 x 28 x 28 -> 32 (5 x 5), 1 x 700 -> 64 (7), 12 x 17 x 17 -> 32 (5 x 5), 32 x 8 x 8 -> 64,
-# 64 x 8 x 8 -> 128, 64 x 16 x 16 -> 64 and 128 x 8 x 8 -> 256 (all 3 x 3): one thread, AVX-512 (Zen 4), jaxlib 0.10.2.
-# `brainsim bench operator event_conv` measures one point.
-FORWARD_DENSITY = ((0, 0.6), (12, 0.4), (32, 0.25))
-OUTER_DENSITY = ((0, 1.0), (128, 0.8))
-# The dense gradient to the images, measured likewise: XLA's is faster where a group has more channels than this.
+# The dense gradient to the images is XLA's where a group has more channels than this. Measured with 200 to 1,000
+# rows of float32, in CPU time: 1, 2, 12, 32, 64 and 128 channels of 28, 34, 17, 16 and 8 pixels a side, kernels of
+# 5 x 5 and 3 x 3, one thread, AVX-512 (Zen 4), jaxlib 0.10.2.
 PULL_CHANNELS = 8
 
 
@@ -243,7 +237,7 @@ def outer_definition(images: Array, ct: Array, *, window: Window, groups: int) -
     return jax.vmap(outer)(*runs)
 
 
-# The native calls, with the choice by density.
+# The native calls.
 
 
 def _conv_shape(images: Any, weight: Any, *, window: Window) -> Any:
@@ -259,18 +253,9 @@ def _outer_shape(images: Any, ct: Any, *, window: Window, groups: int) -> Any:
     return ShapedArray(shape, images.dtype)
 
 
-def _by_density(images: Array, other: Array, density: float, kernel: Rule, definition: Rule) -> Array:
-    """The kernel where at most `density` of the images is non-zero, else XLA's convolution."""
-    if density >= 1:
-        return kernel(images, other)
-    return jax.lax.cond(is_sparse(images, density), kernel, definition, images, other)
-
-
-def _conv_native(images: Array, weight: Array, *, window: Window) -> Array:
+def _conv_native(images: Array, weight: Array, *, window: Window) -> Any:
     call = jax.ffi.ffi_call("bs_event_conv_v1", struct(_conv_shape(images, weight, window=window)))
-    density = limit(FORWARD_DENSITY, weight.shape[1])
-    definition = functools.partial(conv_definition, window=window)
-    return _by_density(images, weight, density, functools.partial(call, geometry=window.geometry), definition)
+    return call(images, weight, geometry=window.geometry)
 
 
 def _pull_native(weight: Array, ct: Array, *, window: Window) -> Any:
@@ -280,11 +265,9 @@ def _pull_native(weight: Array, ct: Array, *, window: Window) -> Any:
     return call(weight, ct, geometry=window.geometry)
 
 
-def _outer_native(images: Array, ct: Array, *, window: Window, groups: int) -> Array:
+def _outer_native(images: Array, ct: Array, *, window: Window, groups: int) -> Any:
     call = jax.ffi.ffi_call("bs_event_conv_outer_v1", struct(_outer_shape(images, ct, window=window, groups=groups)))
-    density = limit(OUTER_DENSITY, images.shape[1] // window.features)
-    definition = functools.partial(outer_definition, window=window, groups=groups)
-    return _by_density(images, ct, density, functools.partial(call, geometry=window.geometry), definition)
+    return call(images, ct, geometry=window.geometry)
 
 
 # Derivatives and batching.
