@@ -28,6 +28,9 @@ TARGETS = (
     "bs_event_affine_v1",
     "bs_event_dense_outer_v1",
     "bs_sampled_dense_v1",
+    "bs_event_conv_v1",
+    "bs_event_conv_pull_v1",
+    "bs_event_conv_outer_v1",
 )
 FUSED = "bs_fused_v1"
 """Runs a fused program; it has a second stage, which decodes the program when an executable is made."""

@@ -1,6 +1,7 @@
 // Compiled once per instruction set, with -DBS_ISA=avx512|avx2|baseline and that set's flags.
 #include "bits.h"
 #include "csr.h"
+#include "event_conv.h"
 #include "event_dense.h"
 #include "procedural.h"
 #include "push.h"
@@ -21,7 +22,7 @@ constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
   return {NonZero<T>,       SumRow<T>,  CsrPush<T>,    ProceduralPush<T>,  CsrPull<T>, CsrOuterEach<T>,
           CsrOuterShared<T>, StdpCsr<T>, EventDense<T>, EventDenseOuter<T>,
-          SampledDense<T>};
+          SampledDense<T>,   EventConv<T>, EventConvOuter<T>, EventConvPull<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);

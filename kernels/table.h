@@ -11,6 +11,8 @@ struct Synapses;
 struct Targets;
 struct Regenerated;
 template <class T>
+struct ConvPlan;
+template <class T>
 struct Update;
 template <class T>
 struct Events;
@@ -28,6 +30,9 @@ struct Loops {
   void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
   void (*sampled_dense)(const T*, const T*, const uint8_t*, int64_t, int64_t, int64_t, T*);
+  void (*event_conv)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
+  void (*event_conv_outer)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
+  void (*event_conv_pull)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
 };
 
 struct Table {

@@ -15,15 +15,27 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from ..operators import csr_push, delay_ring_push, delay_ring_take, event_dense, event_dense_outer, event_dense_where
+from ..operators import (
+    csr_push,
+    delay_ring_push,
+    delay_ring_take,
+    event_conv,
+    event_conv_outer,
+    event_dense,
+    event_dense_outer,
+    event_dense_where,
+)
 from ..operators._trilinear import push_events
 from ..operators.delay_ring import take_definition
+from ..operators.event_conv import conv_definition, outer_definition, window_of
 from .harness import Timing, check, result, time_calls
 
 Step = Callable[[Any, Any, Array], Any]
 
 SLOTS = 16  # of the delay ring
 ROWS = 12_800  # time steps times trials of a dense product: 100 x 128
+IMAGES = 1_000  # of IMAGE x IMAGE pixels, convolved with KERNEL x KERNEL taps
+IMAGE, KERNEL = 16, 5
 PATTERNS = 8  # spike vectors that a sparse operator takes in turn
 SAMPLE_S = 0.05  # a sample is as many calls as take about this long
 MAX_CALLS = 2_000
@@ -55,9 +67,11 @@ def measure(
 
     Args:
         name: `csr` (one weight), `delay_ring` (take and push, a weight and a delay per synapse), `event_dense`,
-            `event_dense_outer` or `event_dense_where` (its gradient to the spikes), 12,800 rows against XLA's dot.
-        n: Neurons before and after the synapses; inputs of a dense product.
-        fan_out: Synapses of each neuron; outputs of a dense product.
+            `event_dense_outer` or `event_dense_where` (its gradient to the spikes), 12,800 rows against XLA's dot,
+            `event_conv` or `event_conv_outer` (1,000 images of 16 x 16 pixels and kernels of 5 x 5 against XLA's
+            convolution).
+        n: Neurons before and after the synapses; inputs of a dense product; channels of an image.
+        fan_out: Synapses of each neuron; outputs of a dense product; channels after a convolution.
         fraction: Fraction of the neurons that spike in a call, or to which a gradient is wanted.
         repeats: Timed samples.
         warmup: Samples thrown away.
@@ -94,14 +108,17 @@ def measure(
 
 
 def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], Any]:
-    """`calls` dependent calls as one compiled function of data and state; `keep` also returns the results of each."""
+    """`calls` dependent calls as one compiled function of data and state; `keep` also returns the results of each.
+
+    One or two are written out: a convolution of XLA's takes many times as long inside a loop.
+    """
 
     def run(data: Any, state: Any) -> Any:
         def body(state: Any, k: Array) -> tuple[Any, Any]:
             state, out = step(data, state, k)
             return state, out if keep else None
 
-        return jax.lax.scan(body, state, jnp.arange(calls))
+        return jax.lax.scan(body, state, jnp.arange(calls), unroll=True if calls <= 2 else 1)
 
     return jax.jit(run)
 
@@ -185,7 +202,8 @@ def _chained(product: Callable[[Any, Array], Array]) -> Step:
 
     def step(data: Any, factor: Array, k: Array) -> Any:
         out = product(data, factor)
-        return factor.at[0, 0].set(jnp.where(out[0, 0] > 0, 0.125, 0.25)), out
+        first = out[(0,) * out.ndim]
+        return factor.at[(0,) * factor.ndim].set(jnp.where(first > 0, 0.125, 0.25)), out
 
     return step
 
@@ -220,11 +238,36 @@ def _where(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtyp
     return Case(_chained(operator), _chained(portable), data, ct, round(fan_out * float(wanted.sum())))
 
 
+def _convolution(outer: bool) -> Callable[..., Case]:
+    """A convolution against XLA's; its second factor is the weight, or the cotangent for the weight gradient."""
+
+    def case(n: int, fan_out: int, fraction: float, rng: np.random.Generator, dtype: np.dtype) -> Case:
+        images = jnp.asarray(rng.random((IMAGES, n, IMAGE, IMAGE)) < fraction, dtype)
+        kernel = (KERNEL, KERNEL)
+        factor = _dyadic(rng, (IMAGES, fan_out, IMAGE, IMAGE) if outer else (n, fan_out, *kernel), dtype)
+        window = window_of(images.shape, kernel, 1, "same", 1, 1)
+
+        def operator(images: Array, factor: Array) -> Array:
+            return event_conv_outer(images, factor, kernel) if outer else event_conv(images, factor)
+
+        def portable(images: Array, factor: Array) -> Array:
+            if outer:
+                return outer_definition(images, factor, window=window, groups=1)[0]
+            return conv_definition(images, factor[None], window=window)
+
+        events = round(fan_out * math.prod(kernel) * float(images.sum()))
+        return Case(_chained(operator), _chained(portable), images, factor, events)
+
+    return case
+
+
 CASES = {
     "csr": _csr,
     "delay_ring": _delay_ring,
     "event_dense": _product(event_dense, jnp.matmul, outer=False),
     "event_dense_outer": _product(event_dense_outer, lambda spikes, ct: spikes.T @ ct, outer=True),
     "event_dense_where": _where,
+    "event_conv": _convolution(outer=False),
+    "event_conv_outer": _convolution(outer=True),
 }
 NAMES = tuple(CASES)

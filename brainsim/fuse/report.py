@@ -10,7 +10,14 @@ from .loop import Choice
 from .plan import Plan
 from .stitch import Stitched
 
-EVENTS = {"csr_push": 0, "procedural_push": 0, "delay_ring_take": 0, "event_dense": None, "stdp_csr": 0}
+EVENTS = {
+    "csr_push": 0,
+    "procedural_push": 0,
+    "delay_ring_take": 0,
+    "event_dense": None,
+    "event_conv": None,
+    "stdp_csr": 0,
+}
 """Operators that events cross, and the array that they go on with."""
 
 

@@ -7,6 +7,8 @@ from .csr import csr_pull as csr_pull
 from .csr import csr_push as csr_push
 from .delay_ring import delay_ring_push as delay_ring_push
 from .delay_ring import delay_ring_take as delay_ring_take
+from .event_conv import event_conv as event_conv
+from .event_conv import event_conv_outer as event_conv_outer
 from .event_dense import event_dense as event_dense
 from .event_dense import event_dense_outer as event_dense_outer
 from .procedural import Rows as Rows

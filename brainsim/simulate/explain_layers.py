@@ -17,7 +17,7 @@ from ..networks import Sequential
 from .explanation import Explanation, Part
 
 _STEPS = 2
-_EVENTS = ("event_dense", "event_affine")
+_EVENTS = ("event_dense", "event_affine", "event_conv")
 _CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
 _SHAPES = ("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose", "copy", "convert_element_type")
 """Operations that move nothing or move it only."""

@@ -93,8 +93,7 @@ def fit(
             something that can be gone through again every epoch, or a function of the epoch. One with a `start`, as a
             loader has, makes no batch again when a training goes on in the middle of an epoch.
         loss: `(out, y, mask=None) -> scalar`, such as `losses.ce_sum`; the mask is `lengths`.
-        optimizer: An optax optimizer, schedule and clipping included; bounds of the parameters are kept in any case.
-            `train.hlop` makes one that spares what was learned before.
+        optimizer: An optax optimizer, schedule and clipping included, or `train.hlop` of one; bounds are kept anyway.
         epochs: Number of epochs in all.
         valid: Batches to evaluate after every epoch, as for inference.
         metrics: "accuracy", "accuracy_max", "accuracy_softmax", "accuracy_first_spike", "rate", or functions like a

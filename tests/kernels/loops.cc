@@ -1,11 +1,14 @@
 // Drives every loop with random and with hostile input; built with sanitizers, so that a stray access stops it.
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <random>
 #include <vector>
 
+#include "conv_plan.h"
 #include "csr.h"
 #include "delay_ring.h"
+#include "event_conv.h"
 #include "event_dense.h"
 #include "bits.h"
 #include "gather.h"
@@ -221,6 +224,69 @@ void Dense() {
   }
 }
 
+ConvAxis RandomAxis() {
+  ConvAxis a{Below(14), 0, 1 + Below(5), 1 + Below(4), 1 + Below(3), Below(4)};
+  const int64_t room = a.in + a.before + Below(4) - (a.kernel - 1) * a.dilation - 1;
+  a.out = room < 0 ? 0 : room / a.stride + 1;
+  return a;
+}
+
+// y, dW and dx, each tap of each output in turn.
+template <class T>
+struct ByTaps {
+  std::vector<T> y, dw, dx;
+  ByTaps(const ConvShape& s, const std::vector<T>& x, const std::vector<T>& w, const std::vector<T>& g, int64_t rows)
+      : y(g.size()), dw(w.size()), dx(x.size()) {
+    const int64_t c_in = s.c_in / s.groups, c_out = s.c_out / s.groups;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t o = 0; o < s.c_out; ++o)
+        for (int64_t c = o / c_out * c_in; c < (o / c_out + 1) * c_in; ++c)
+          for (int64_t ky = 0; ky < s.y.kernel; ++ky)
+            for (int64_t kx = 0; kx < s.x.kernel; ++kx)
+              for (int64_t i = 0; i < s.y.out; ++i)
+                for (int64_t j = 0; j < s.x.out; ++j) {
+                  const int64_t u = i * s.y.stride + ky * s.y.dilation - s.y.before, v = j * s.x.stride + kx * s.x.dilation - s.x.before;
+                  if (u < 0 || u >= s.y.in || v < 0 || v >= s.x.in) continue;
+                  const int64_t in = ((r * s.c_in + c) * s.y.in + u) * s.x.in + v, out = ((r * s.c_out + o) * s.y.out + i) * s.x.out + j;
+                  const int64_t k = ((c % c_in * s.c_out + o) * s.y.kernel + ky) * s.x.kernel + kx;
+                  y[size_t(out)] += w[size_t(k)] * x[size_t(in)];
+                  dw[size_t(k)] += x[size_t(in)] * g[size_t(out)];
+                  dx[size_t(in)] += w[size_t(k)] * g[size_t(out)];
+                }
+  }
+};
+
+template <class T>
+void Convolved() {
+  for (int round = 0; round < 400; ++round) {
+    const int64_t groups = 1 + Below(3), rows = Below(6);
+    const ConvShape s{groups * (1 + Below(4)), groups * (1 + Below(Below(2) ? 20 : 5)), groups, RandomAxis(), RandomAxis()};
+    const ConvPlan<T> p(s);
+    auto x = Quarters<T>(rows * s.c_in * p.image, round % 5 ? 0.1 : 1);
+    const auto w = Quarters<T>(s.c_in / groups * s.c_out * s.y.kernel * s.x.kernel, 1), g = Quarters<T>(rows * s.c_out * p.Outputs(), 1);
+    if (round % 2)
+      for (T& v : x) v = v != 0;
+    std::vector<T> weight(size_t(s.c_in * p.weights)), grad(weight.size(), T(7)), y(g.size(), T(7)), dw(w.size()), dx(x.size(), T(7));
+    EachWeight(p, [&](int64_t from, int64_t to) { weight[size_t(to)] = w[size_t(from)]; });
+    EventConv(p, x.data(), weight.data(), rows, y.data());
+    EventConvOuter(p, x.data(), g.data(), rows, grad.data());
+    EventConvPull(p, g.data(), weight.data(), rows, dx.data());
+    EachWeight(p, [&](int64_t to, int64_t from) { dw[size_t(to)] = grad[size_t(from)]; });
+    const ByTaps<T> expected(s, x, w, g, rows);
+    Require(y == expected.y, "event_conv");
+    Require(dw == expected.dw, "event_conv_outer");
+    Require(dx == expected.dx, "event_conv_pull");
+    if (x.empty()) continue;
+    x[size_t(Below(int64_t(x.size())))] = std::numeric_limits<T>::infinity();  // reaches no weight but through an output
+    EventConvOuter(p, x.data(), g.data(), rows, grad.data());
+    EachWeight(p, [&](int64_t to, int64_t from) { dw[size_t(to)] = grad[size_t(from)]; });
+    const ByTaps<T> wild(s, x, w, g, rows);
+    for (size_t k = 0; k < dw.size(); ++k)
+      Require(std::isfinite(dw[k]) == std::isfinite(wild.dw[k]) && (!std::isfinite(dw[k]) || dw[k] == wild.dw[k]),
+              "an event that is not finite");
+  }
+}
+
 void Ring() {
   std::vector<float> ring{1, 2, 3, 4, 5, 6}, values(2);
   DelayRingTake(ring.data(), 2, 1, values.data());
@@ -329,6 +395,8 @@ int main() {
   Plasticity<double>();
   Dense<float>();
   Dense<double>();
+  Convolved<float>();
+  Convolved<double>();
   Ring();
   Bits();
   Parallel();

@@ -6,7 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from brainsim.operators import csr_outer, csr_pull, csr_push, delay_ring_push, event_dense, event_dense_outer, status
+from brainsim.operators import (
+    csr_outer,
+    csr_pull,
+    csr_push,
+    delay_ring_push,
+    event_conv,
+    event_conv_outer,
+    event_dense,
+    event_dense_outer,
+    status,
+)
 
 N_PRE, N_POST, FAN_OUT, SLOTS = 3000, 4001, 100, 4  # large enough for several threads
 
@@ -35,6 +45,10 @@ def results(dtype: str) -> list[jax.Array]:
         csr_outer(batch, indices, indptr, normal(40, N_POST), homogeneous=True),
         event_dense(events(2000, 133), normal(133, 309)),
         event_dense_outer(events(2000, 133), normal(2000, 309)),
+        event_conv(events(60, 5, 21, 22), normal(5, 33, 3, 3), stride=2),
+        event_conv(normal(60, 5, 21, 22), normal(5, 33, 3, 3)),
+        event_conv_outer(events(60, 5, 21, 22), normal(60, 33, 21, 22), (3, 3)),
+        jax.vjp(lambda x: event_conv(x, normal(5, 33, 3, 3)), events(60, 5, 21, 22))[1](normal(60, 33, 21, 22))[0],
     ]
 
 

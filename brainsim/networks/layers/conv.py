@@ -20,6 +20,7 @@ from ... import _checks, _streams, values
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
+from ...operators import event_conv
 from .at_once import Steady
 from .base import Crossing
 from .linear import weight_slot
@@ -104,29 +105,19 @@ class Conv(Steady):
         if self.bias is not None:
             bias = self.bias if eqx.is_array(self.bias) else jnp.zeros(self.c_out, dtype)
             built = eqx.tree_at(lambda layer: layer.bias, built, bias)
-        out = jax.eval_shape(built._convolve, jax.ShapeDtypeStruct((1, *shape), dtype)).shape[1:]
+        out = jax.eval_shape(built._convolve, jax.ShapeDtypeStruct(shape, dtype)).shape
         if 0 in out:
             raise ValueError(f"`kernel` of layer {path}: {self.kernel} does not fit into {shape[1:]}: pad.")
         return built, out
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """`x * W + b`; see `Layer.step`."""
-        lead = x.shape[: x.ndim - self.rank - 1]
-        y = self._convolve(x.reshape(math.prod(lead), *x.shape[len(lead) :]))
-        return state, y.reshape(*lead, *y.shape[1:])
+        return state, self._convolve(x)
 
     def _convolve(self, x: Array) -> Array:
-        """Rows `(rows, c_in, *space)` to `(rows, c_out, *space)`."""
-        space = "HW"[-self.rank :]
-        y = jax.lax.conv_general_dilated(
-            x,
-            self.weight,
-            self.stride,
-            self.padding.upper() if isinstance(self.padding, str) else [(p, p) for p in self.padding],
-            rhs_dilation=self.dilation,
-            dimension_numbers=(f"NC{space}", f"IO{space}", f"NC{space}"),
-            feature_group_count=self.groups,
-        )
+        """`(..., c_in, *space)` to `(..., c_out, *space)`, event-driven."""
+        over = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
+        y = event_conv(x, self.weight, **over)
         return y if self.bias is None else y + self.bias.reshape(-1, *[1] * self.rank)
 
     def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
@@ -134,9 +125,7 @@ class Conv(Steady):
 
         def cross(values: Array, weight: Array) -> Array:
             bare = eqx.tree_at(lambda layer: (layer.weight, layer.bias), self, (weight, None), is_leaf=_is_none)
-            lead = values.shape[: values.ndim - self.rank - 1]
-            y = bare._convolve(values.reshape(math.prod(lead), *values.shape[len(lead) :]))
-            return y.reshape(*lead, *y.shape[1:])
+            return bare._convolve(values)
 
         return (Crossing(xs, self.weight, cross),)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from ... import _checks
 from ..._types import Array
+from ...operators import event_conv
 from .ei import EILayer, bernoulli_law
 
 
@@ -87,15 +88,8 @@ class EIConv2d(EILayer):
 
     def cross(self, x: Array) -> tuple[Array, Array]:
         """Both convolutions in one, of `x (..., c_in, height, width)`, with the channels last."""
-        images = x.reshape(-1, *x.shape[-3:])
-        both = jax.lax.conv_general_dilated(
-            images,
-            jnp.concatenate([self.weight_ee, self.weight_ie], axis=1),
-            (self.stride, self.stride),
-            self.padding.upper(),
-            dimension_numbers=("NCHW", "IOHW", "NHWC"),
-        )
-        both = both.reshape(*x.shape[:-3], *both.shape[1:])
+        weight = jnp.concatenate([self.weight_ee, self.weight_ie], axis=1)
+        both = jnp.moveaxis(event_conv(x, weight, stride=self.stride, padding=self.padding), -3, -1)
         return both[..., : self.n_out], both[..., self.n_out :]
 
     def inhibited(self, i_ee: Array, i_ie: Array) -> Array:
