@@ -27,6 +27,10 @@ ROWS = {
     "its gradient to 5 % of the spikes, 12,800 x 1024 x 1024": (
         "operator event_dense_where --n 1024 --fan-out 1024 --fraction 0.05".split()
     ),
+    "a convolution, 1,000 images of 12 x 16 x 16 to 32 channels, 5 x 5, at 5 %": (
+        "operator event_conv --n 12 --fan-out 32 --fraction 0.05".split()
+    ),
+    "the convolution's weight gradient": "operator event_conv_outer --n 12 --fan-out 32 --fraction 0.05".split(),
 }
 """Figures by what they are: arguments of `python -m brainsim bench`, to which `--threads 1` comes."""
 

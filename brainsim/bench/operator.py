@@ -118,7 +118,13 @@ def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], An
             state, out = step(data, state, k)
             return state, out if keep else None
 
-        return jax.lax.scan(body, state, jnp.arange(calls), unroll=True if calls <= 2 else 1)
+        if calls > 2:
+            return jax.lax.scan(body, state, jnp.arange(calls))
+        outs = []
+        for k in range(calls):
+            state, out = body(state, jnp.int32(k))
+            outs.append(out)
+        return state, outs
 
     return jax.jit(run)
 
