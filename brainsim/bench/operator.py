@@ -2,7 +2,8 @@
 
     ns_per_event = 1000 us / events,    events = synapses (or weights) of the neurons that spike in one call
 
-Calls run inside a compiled scan, each depending on the one before, so that dispatch is not part of the time.
+Calls run inside a compiled scan (two or fewer one after the other), each depending on the one before, so that dispatch
+is not part of the time.
 """
 
 import math
@@ -39,17 +40,19 @@ IMAGE, KERNEL = 16, 5
 PATTERNS = 8  # spike vectors that a sparse operator takes in turn
 SAMPLE_S = 0.05  # a sample is as many calls as take about this long
 MAX_CALLS = 2_000
+WRITTEN_OUT = 2  # calls that are compiled one after the other
 
 
 @dataclass(frozen=True)
 class Case:
-    """An operator and its XLA path, `step(data, state, call) -> (state, result)`, and events a call."""
+    """An operator and its XLA path, `step(data, state, call) -> (state, result)`, events a call, and calls at most."""
 
     operator: Step
     portable: Step
     data: Any
     state: Any
     events: int
+    most: int = MAX_CALLS
 
 
 def measure(
@@ -110,7 +113,7 @@ def measure(
 def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], Any]:
     """`calls` dependent calls as one compiled function of data and state; `keep` also returns the results of each.
 
-    One or two are written out: a convolution of XLA's takes many times as long inside a loop.
+    So few as `WRITTEN_OUT` are no loop: inside one, XLA's convolution takes many times as long.
     """
 
     def run(data: Any, state: Any) -> Any:
@@ -118,7 +121,7 @@ def _loop(step: Step, calls: int, keep: bool = False) -> Callable[[Any, Any], An
             state, out = step(data, state, k)
             return state, out if keep else None
 
-        if calls > 2:
+        if calls > WRITTEN_OUT:
             return jax.lax.scan(body, state, jnp.arange(calls))
         outs = []
         for k in range(calls):
@@ -140,7 +143,7 @@ def _time(step: Step, case: Case, repeats: int, warmup: int) -> tuple[Timing, in
     """Samples, and the number of calls in each."""
     pilot = _loop(step, 1)
     once = time_calls(lambda: pilot(case.data, case.state), repeats=1).median
-    calls = min(math.ceil(SAMPLE_S / max(once, SAMPLE_S / MAX_CALLS)), MAX_CALLS)
+    calls = min(math.ceil(SAMPLE_S / max(once, SAMPLE_S / case.most)), case.most)
     run = _loop(step, calls)
     return time_calls(lambda: run(case.data, case.state), repeats=repeats, warmup=warmup), calls
 
@@ -262,7 +265,7 @@ def _convolution(outer: bool) -> Callable[..., Case]:
             return conv_definition(images, factor[None], window=window)
 
         events = round(fan_out * math.prod(kernel) * float(images.sum()))
-        return Case(_chained(operator), _chained(portable), images, factor, events)
+        return Case(_chained(operator), _chained(portable), images, factor, events, most=WRITTEN_OUT)
 
     return case
 
