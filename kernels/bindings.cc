@@ -27,14 +27,10 @@ ffi::Error EventDense(ffi::ThreadPool& threads, Any spikes, Any weight, const An
     return Invalid(name, "bias must have the type of the weight and its shape without the inputs");
   return ByType(name, spikes, [&](auto zero) {
     using T = decltype(zero);
-    const Pool pool = PoolFor(threads, s.rows * s.n_in);
-    const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
-    return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
-      const int64_t g = block / parts, lo = g * run + run * (block % parts) / parts, hi = g * run + run * (block % parts + 1) / parts;
+    return Translate(name, EachPart(PoolFor(threads, s.rows * s.n_in), s.groups, s.rows, [&](int64_t g, int64_t lo, int64_t hi) {
       ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out,
                                         bias ? In<T>(*bias) + g * s.n_out : nullptr, hi - lo, s.n_in, s.n_out,
                                         OutData<T>(out) + lo * s.n_out);
-      return Fault{};
     }));
   });
 }
@@ -73,14 +69,10 @@ ffi::Error SampledDenseCall(ffi::ThreadPool threads, Any ct, Any weight, ffi::Bu
     return Invalid(name, "the mask must have the shape of the result");
   return ByType(name, ct, [&](auto zero) {
     using T = decltype(zero);
-    const Pool pool = PoolFor(threads, s.rows * s.n_in);
-    const int64_t run = s.groups ? s.rows / s.groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
-    return Translate(name, ParallelFor(pool, s.groups * parts, [&](int64_t block) {
-      const int64_t g = block / parts, lo = g * run + run * (block % parts) / parts, hi = g * run + run * (block % parts + 1) / parts;
+    return Translate(name, EachPart(PoolFor(threads, s.rows * s.n_in), s.groups, s.rows, [&](int64_t g, int64_t lo, int64_t hi) {
       ActiveTable().of<T>().sampled_dense(In<T>(ct) + lo * s.n_out, In<T>(weight) + g * s.n_in * s.n_out,
                                           reinterpret_cast<const uint8_t*>(wanted.typed_data()) + lo * s.n_in, hi - lo, s.n_in, s.n_out,
                                           OutData<T>(out) + lo * s.n_in);
-      return Fault{};
     }));
   });
 }

@@ -32,6 +32,17 @@ inline Pool PoolFor(ffi::ThreadPool& threads, int64_t work) {
   return {threads.num_threads(), [&threads](std::function<void()> task) { threads.Schedule(std::move(task)); }};
 }
 
+// Calls f(group, first row, end) for parts of the rows, which `groups` weights share out in contiguous runs; no part has two groups.
+template <class F>
+Fault EachPart(const Pool& pool, int64_t groups, int64_t rows, F&& f) {
+  const int64_t run = groups ? rows / groups : 0, parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
+  return ParallelFor(pool, groups * parts, [&](int64_t block) {
+    const int64_t g = block / parts, part = block % parts;
+    f(g, g * run + run * part / parts, g * run + run * (part + 1) / parts);
+    return Fault{};
+  });
+}
+
 // Calls f(T{}) with the floating type of `buffer`.
 template <class F>
 ffi::Error ByType(const std::string& name, const Any& buffer, F&& f) {

@@ -76,12 +76,8 @@ std::vector<T> Arranged(const ConvPlan<T>& p, const T* weight, int64_t groups) {
 template <class T, class F>
 Fault EachBlock(ffi::ThreadPool& threads, const ConvPlan<T>& p, const Convolution& c, const Any& weight, F&& f) {
   const std::vector<T> arranged = Arranged(p, In<T>(weight), c.groups);
-  const Pool pool = PoolFor(threads, c.rows * p.shape.c_in * p.image);
-  const int64_t run = c.Run(), parts = pool.threads > 1 ? std::min(run, 8 * pool.threads) : 1;
-  return ParallelFor(pool, c.groups * parts, [&](int64_t block) {
-    const int64_t g = block / parts, lo = run * (block % parts) / parts, hi = run * (block % parts + 1) / parts;
-    f(arranged.data() + g * p.shape.c_in * p.weights, g * run + lo, hi - lo);
-    return Fault{};
+  return EachPart(PoolFor(threads, c.rows * p.shape.c_in * p.image), c.groups, c.rows, [&](int64_t g, int64_t lo, int64_t hi) {
+    f(arranged.data() + g * p.shape.c_in * p.weights, lo, hi - lo);
   });
 }
 

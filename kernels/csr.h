@@ -97,9 +97,7 @@ inline T Gather(const Csr& m, const T* weight, const T* ct, int64_t step, int64_
   for (; k + kLanes <= end; k += kLanes)
     for (int64_t l = 0; l < kLanes; ++l) sum[l] += term(k + l);
   for (int64_t l = 0; k < end; ++k, ++l) sum[l] += term(k);
-  for (int64_t half = kLanes / 2; half > 0; half /= 2)
-    for (int64_t l = 0; l < half; ++l) sum[l] += sum[l + half];
-  return sum[0];
+  return SumTree(sum);
 }
 
 template <class T, bool kWeightEach, bool kDelayEach>

@@ -311,16 +311,6 @@ void EventConvOuter(const ConvPlan<T>& p, const T* x, const T* ct, int64_t n_row
   }
 }
 
-// The sum of all lanes, as a tree.
-template <class T>
-inline T SumLanes(const typename Lanes<T>::Vec& v) {
-  T sum[Lanes<T>::kCount];
-  Store(sum, v);
-  for (int64_t half = Lanes<T>::kCount / 2; half > 0; half /= 2)
-    for (int64_t l = 0; l < half; ++l) sum[l] += sum[l + half];
-  return sum[0];
-}
-
 // dx of kPixels inputs `step` apart on a line, whose outputs are neighbours, and of kChannels channels.
 template <class T, int kPixels, int kChannels>
 inline void PullBlock(const ConvPlan<T>& p, const T* grads, const T* weights, int64_t taps_y, int64_t taps_x, int64_t step, T* dx) {

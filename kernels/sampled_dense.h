@@ -14,37 +14,6 @@ inline constexpr int64_t kSampledRows = 64;      // rows sharing a strip of W
 inline constexpr int64_t kSampledColumns = 128;  // of a strip
 inline constexpr int64_t kSampledAtOnce = 4;     // dot products side by side, so that no sum waits for its last addend
 
-// The sum of a vector's lanes: those of the upper half are added to those of the lower one until one is left.
-inline float SumLanes(const Lanes<float>::Vec& v) {
-#if defined(__AVX2__)
-#if defined(__AVX512F__)
-  const __m512 whole = (__m512)v;
-  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(whole), _mm512_extractf32x8_ps(whole, 1));
-#else
-  __m256 half[2];
-  std::memcpy(half, &v, sizeof half);
-  const __m256 eight = _mm256_add_ps(half[0], half[1]);
-#endif
-  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
-#else
-  float lanes[Lanes<float>::kCount];
-  std::memcpy(lanes, &v, sizeof lanes);
-  for (int64_t half = Lanes<float>::kCount / 2; half > 0; half /= 2)
-    for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  return lanes[0];
-#endif
-}
-
-inline double SumLanes(const Lanes<double>::Vec& v) {
-  double lanes[Lanes<double>::kCount];
-  std::memcpy(lanes, &v, sizeof lanes);
-  for (int64_t half = Lanes<double>::kCount / 2; half > 0; half /= 2)
-    for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  return lanes[0];
-}
-
 // y[at[e]] += g . W[at[e]] over `width` columns, for kAtOnce places.
 template <class T, int64_t kAtOnce>
 inline void DotRows(const T* g, const T* weight, int64_t stride, int64_t width, const int32_t* at, T* y) {
@@ -65,7 +34,7 @@ inline void DotRows(const T* g, const T* weight, int64_t stride, int64_t width, 
       sum[e] += Load(given) * Load(last);
     }
   }
-  for (int64_t e = 0; e < kAtOnce; ++e) y[at[e]] += SumLanes(sum[e]);
+  for (int64_t e = 0; e < kAtOnce; ++e) y[at[e]] += SumLanes<T>(sum[e]);
 }
 
 // Bit j is set where byte j of `bytes` is 1 and not 0.

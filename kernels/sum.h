@@ -19,9 +19,7 @@ T SumRow(const T* values, int64_t n) {
     for (; k + kLanes <= end; k += kLanes)
       for (int64_t l = 0; l < kLanes; ++l) sum[l] += values[k + l];
     for (int64_t l = 0; k < end; ++k, ++l) sum[l] += values[k];
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
-      for (int64_t l = 0; l < half; ++l) sum[l] += sum[l + half];
-    total += sum[0];
+    total += SumTree(sum);
   }
   return total;
 }

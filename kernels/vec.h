@@ -44,6 +44,39 @@ inline void Store(T* p, const typename Lanes<T>::Vec& v) {
   std::memcpy(p, &v, sizeof v);
 }
 
+// The sum of the lanes of one vector, which it overwrites: the upper half is added to the lower one until one lane is left.
+template <class T>
+inline T SumTree(T* lanes) {
+  for (int64_t half = Lanes<T>::kCount / 2; half > 0; half /= 2)
+    for (int64_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+  return lanes[0];
+}
+
+template <class T>
+inline T SumLanes(const typename Lanes<T>::Vec& v) {
+  T lanes[Lanes<T>::kCount];
+  Store(lanes, v);
+  return SumTree(lanes);
+}
+
+#if defined(__AVX2__)
+// The same tree without a way through memory.
+template <>
+inline float SumLanes<float>(const Lanes<float>::Vec& v) {
+#if defined(__AVX512F__)
+  const __m512 whole = (__m512)v;
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(whole), _mm512_extractf32x8_ps(whole, 1));
+#else
+  __m256 half[2];
+  std::memcpy(half, &v, sizeof half);
+  const __m256 eight = _mm256_add_ps(half[0], half[1]);
+#endif
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+#endif
+
 // Bit l is set where p[l] != 0 (so also for NaN), over 64 bytes.
 inline uint64_t NonZeroMask(const float* p) {
 #if defined(__AVX512F__)

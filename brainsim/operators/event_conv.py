@@ -97,8 +97,8 @@ def event_conv(
     batch, channels = spikes.shape[: -rank - 1], spikes.shape[-rank - 1]
     if inputs * groups != channels or outputs % groups:
         raise ValueError(
-            f"`weight` must have {channels // groups} inputs, the {channels} channels of `spikes` in {groups} groups, "
-            f"and outputs that the groups divide, got shape {weight.shape}."
+            f"`weight` must have {channels // groups} inputs ({channels} channels of `spikes`, {groups} groups) and "
+            f"outputs that the groups divide, got shape {weight.shape}."
         )
     rows = spikes.reshape(math.prod(batch), channels, *window.space)
     out = conv_p.bind(rows, weight.reshape(1, inputs, outputs, *window.kernel), window=window)
@@ -137,11 +137,10 @@ def event_conv_outer(
     window = window_of(spikes.shape, kernel, stride, padding, dilation, groups)
     rank, inner = len(kernel), -len(kernel) - 1
     out, channels = window.out[2 - rank :], spikes.shape[inner]
-    if ct.ndim <= rank or ct.shape[-rank:] != out or ct.shape[inner] % groups or channels % groups:
+    if ct.ndim <= rank or ct.shape[-rank:] != out or ct.shape[inner] % groups:
         form = ", ".join(map(str, out))
         raise ValueError(
-            f"`ct` must have shape (..., outputs, {form}), and {groups} groups must divide the outputs and the "
-            f"{channels} channels of `spikes`, got {ct.shape}."
+            f"`ct` must have shape (..., outputs, {form}) with outputs that {groups} groups divide, got {ct.shape}."
         )
     arguments.same_batch("spikes", spikes.shape[:inner], "ct", ct.shape[:inner])
     rows, outputs = math.prod(spikes.shape[:inner]), ct.shape[inner]
@@ -156,8 +155,9 @@ def window_of(
     rank = len(kernel)
     if len(shape) <= rank:
         raise ValueError(f"`spikes` must have axes (..., channels, *space) with {rank} of space, got shape {shape}.")
-    if groups < 1:
-        raise ValueError(f"`groups` must be a whole number >= 1, got {groups!r}.")
+    channels = shape[-rank - 1]
+    if groups < 1 or channels % groups:
+        raise ValueError(f"`groups` must be a divisor of the {channels} channels of `spikes`, got {groups!r}.")
     space, strides, dilations = shape[-rank:], _each("stride", stride, rank, 1), _each("dilation", dilation, rank, 1)
     if padding == "same":
         axes = zip(space, kernel, strides, dilations, strict=True)

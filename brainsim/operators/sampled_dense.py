@@ -125,28 +125,18 @@ def _sampled_native(ct: Array, weight: Array, wanted: Array) -> Array:
 # Derivatives and batching.
 
 
-def _sampled_transpose(cts: Any, ct: Any, weight: Any, wanted: Any) -> list[Any]:
-    if is_zero(cts):
-        return [None, None, None]
-    return [
-        chosen_p.bind(cts, weight, wanted) if ad.is_undefined_primal(ct) else None,
-        outer_p.bind(jnp.where(wanted, cts, 0), ct, groups=weight.aval.shape[0])
-        if ad.is_undefined_primal(weight)
-        else None,
-        None,
-    ]
+def _transpose(other: Primitive, ct_is_spikes: bool) -> Any:
+    """The rule of a primitive whose cotangent is like spikes, or like results; `other` is its transpose."""
 
+    def rule(ct: Any, first: Any, weight: Any, wanted: Any) -> list[Any]:
+        if is_zero(ct):
+            return [None, None, None]
+        if ad.is_undefined_primal(first):
+            return [other.bind(ct, weight, wanted), None, None]
+        spikes, results = (ct, first) if ct_is_spikes else (first, ct)
+        return [None, outer_p.bind(jnp.where(wanted, spikes, 0), results, groups=weight.aval.shape[0]), None]
 
-def _chosen_transpose(ct: Any, spikes: Any, weight: Any, wanted: Any) -> list[Any]:
-    if is_zero(ct):
-        return [None, None, None]
-    return [
-        sampled_p.bind(ct, weight, wanted) if ad.is_undefined_primal(spikes) else None,
-        outer_p.bind(jnp.where(wanted, spikes, 0), ct, groups=weight.aval.shape[0])
-        if ad.is_undefined_primal(weight)
-        else None,
-        None,
-    ]
+    return rule
 
 
 def _batch(primitive: Primitive) -> Any:
@@ -164,7 +154,7 @@ attach(
     portable=sampled_definition,
     native=_sampled_native,
     jvp=multilinear_jvp(sampled_p, (0, 1)),
-    transpose=_sampled_transpose,
+    transpose=_transpose(chosen_p, ct_is_spikes=True),
     batch=_batch(sampled_p),
 )
 attach(
@@ -173,6 +163,6 @@ attach(
     portable=chosen_definition,
     native=chosen_definition,
     jvp=multilinear_jvp(chosen_p, (0, 1)),
-    transpose=_chosen_transpose,
+    transpose=_transpose(sampled_p, ct_is_spikes=False),
     batch=_batch(chosen_p),
 )

@@ -128,8 +128,9 @@ class Histogram(_Recorded):
 
         bins[j] <= x < bins[j + 1],  of the last one also x = bins[-1];  below: x < bins[0];  above: all others
 
-    A sample takes as much memory as there are bins, however many synapses or neurons it counts. The record is called
-    `"in->E.weight_histogram"`.
+    Edges are compared in the precision of the variable: a weight at its bound is not above a last edge there. A sample
+    takes as much memory as there are bins, however many synapses or neurons it counts. The record is called
+    `"in->E.weight_histogram"`, and `result["in->E"].weight_histogram` shows it.
 
     Args:
         path: Variable, such as `"in->E.weight"` or `"E.v"`.
@@ -148,9 +149,11 @@ class Histogram(_Recorded):
     def __post_init__(self):
         _check_variable("Histogram", self.path)
         name, bins = f'bins` of `"{self.path}"', self.bins
-        if units.is_quantity(bins):
-            object.__setattr__(self, "unit", units.unit_of(bins))
-            bins = units.strip(name, bins, units.unit_of(bins))
+        edges = bins if isinstance(bins, list | tuple) else (bins,)
+        given = next((units.unit_of(edge) for edge in edges if units.is_quantity(edge)), None)
+        if given is not None:
+            object.__setattr__(self, "unit", given)
+            bins = units.strip(name, bins, given)
         edges = np.asarray(bins)
         if edges.ndim != 1 or edges.size < 2 or edges.dtype.kind not in "iuf":
             raise ValueError(f"`{name}`: expected two or more edges, got {self.bins!r}.")

@@ -15,6 +15,7 @@ from brainsim.operators import (
     event_conv_outer,
     event_dense,
     event_dense_outer,
+    event_dense_where,
     status,
 )
 
@@ -45,11 +46,18 @@ def results(dtype: str) -> list[jax.Array]:
         csr_outer(batch, indices, indptr, normal(40, N_POST), homogeneous=True),
         event_dense(events(2000, 133), normal(133, 309)),
         event_dense_outer(events(2000, 133), normal(2000, 309)),
+        _to_few(events(2000, 133) != 0, normal(133, 309), normal(2000, 309)),
         event_conv(events(60, 5, 21, 22), normal(5, 33, 3, 3), stride=2),
         event_conv(normal(60, 5, 21, 22), normal(5, 33, 3, 3)),
         event_conv_outer(events(60, 5, 21, 22), normal(60, 33, 21, 22), (3, 3)),
         jax.vjp(lambda x: event_conv(x, normal(5, 33, 3, 3)), events(60, 5, 21, 22))[1](normal(60, 33, 21, 22))[0],
     ]
+
+
+def _to_few(wanted: jax.Array, weight: jax.Array, ct: jax.Array) -> jax.Array:
+    """The gradient to spikes where it is wanted."""
+    spikes = jnp.zeros(wanted.shape, weight.dtype)
+    return jax.vjp(lambda spikes: event_dense_where(spikes, weight, None, wanted), spikes)[1](ct)[0]
 
 
 def main() -> None:

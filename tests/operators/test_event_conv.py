@@ -230,8 +230,10 @@ def test_bad_input():
         event_conv(images, weight.astype(np.float16))
     with pytest.raises(ValueError, match="`weight` must have shape"):
         event_conv(images, weight[0, 0])
-    with pytest.raises(ValueError, match="`weight` must have 1 inputs, the 2 channels of `spikes` in 2 groups"):
+    with pytest.raises(ValueError, match=r"`weight` must have 1 inputs \(2 channels of `spikes`, 2 groups\)"):
         event_conv(images, weight, groups=2)
+    with pytest.raises(ValueError, match="`groups` must be a divisor of the 2 channels of `spikes`, got 3"):
+        event_conv(images, weight, groups=3)
     with pytest.raises(ValueError, match="`spikes` must have axes"):
         event_conv(images[0, 0], weight)
     with pytest.raises(ValueError, match="`stride` must be one whole number >= 1 or 2 of them, got 0"):

@@ -65,6 +65,9 @@ class TestFields:
         spec = Histogram("E.v", [-60, -55, -50] * mV, every=1 * ms)
         assert (spec.key, spec.bins, spec.unit, spec.steps(0.5)) == ("E.v_histogram", (-60.0, -55.0, -50.0), "mV", 2)
         assert Histogram("E.v", np.arange(3)).unit is None
+        assert Histogram("E.v", [0, 1 * mV, 2 * mV]) == Histogram("E.v", [0, 1, 2] * mV)
+        with pytest.raises(ValueError, match=r"`bins` of `\"E\.v\"`: expected .*mV.*, got 1 ms"):
+            Histogram("E.v", [0 * mV, 1 * ms])
         assert len({spec, Histogram("E.v", [-60, -55, -50] * mV, every=1 * ms)}) == 1
         (found,) = expand(Histogram("*.v", [0.0, 1.0] * mV), ("I.v",))
         assert found == Histogram("I.v", (0.0, 1.0), unit="mV")

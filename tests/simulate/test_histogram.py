@@ -22,6 +22,7 @@ RULE = bs.STDP(0.2, 0.21, w_max=1.0)
 
 def counted(values, bins):
     """Below, in the bins of `numpy.histogram`, above, for every row."""
+    bins = np.asarray(bins).astype(values.dtype).astype(np.float64)
     rows = values.reshape(int(np.prod(values.shape[:-1])), values.shape[-1]).astype(np.float64)
     found = [[(row < bins[0]).sum(), *np.histogram(row, bins)[0], (row > bins[-1]).sum()] for row in rows]
     return np.asarray(found).reshape(*values.shape[:-1], len(bins) + 1)
@@ -39,6 +40,12 @@ def test_values_on_and_beside_edges_go_where_numpy_puts_them(seed, shape):
     found = histogram(jnp.asarray(values), tuple(edges.tolist()))
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, counted(values, edges))
+
+
+def test_a_value_at_a_bound_is_in_the_last_bin():
+    """0.2 in float32 is above 0.2, and a weight whose bound it is has nowhere else to be."""
+    values = jnp.asarray([0.0, 0.1, 0.2, 0.2], jnp.float32)
+    np.testing.assert_array_equal(histogram(values, (0.0, 0.05, 0.2)), [0, 1, 3, 0])
 
 
 def test_what_is_no_number_is_above_and_zero_is_at_the_edge_zero():
