@@ -75,13 +75,17 @@ def binomial(uniform: Array, n: Array, p: Array) -> Array:
     q = jnp.where(swapped, 1 - p, p)
     odds = q / (1 - q)
 
-    def tried(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        count, mass, cumulative = carry
-        k = k.astype(mass.dtype)
+    def undecided(carry: tuple[Array, Array, Array, Array]) -> Array:
+        k, _, _, cumulative = carry
+        return (k < FIBRES) & jnp.any((uniform >= cumulative) & (k < n))
+
+    def tried(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        k, count, mass, cumulative = carry
         count = count + ((uniform >= cumulative) & (k < n)).astype(mass.dtype)
         mass = mass * odds * jnp.maximum(n - k, 0.0) / (k + 1)
-        return count, mass, cumulative + mass
+        return k + 1, count, mass, cumulative + mass
 
     none = jnp.exp(n * jnp.log1p(-q)) * jnp.ones_like(uniform)
-    count, _, _ = jax.lax.fori_loop(0, FIBRES, tried, (jnp.zeros_like(none), none, none))
+    start = jnp.zeros((), none.dtype), jnp.zeros_like(none), none, none
+    count = jax.lax.while_loop(undecided, tried, start)[1]
     return jnp.where(swapped, n - count, count)
