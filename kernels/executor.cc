@@ -7,19 +7,13 @@
 #include "gather.h"
 #include "memory.h"
 #include "procedural.h"
-#include "push.h"
+#include "push_memory.h"
 #include "schedule.h"
 #include "table.h"
 #include "team.h"
 
 namespace brainsim {
 namespace {
-
-constexpr int64_t kTableSteps = 16;     // from so many steps on, a push remembers what each row has for a range of targets,
-constexpr int64_t kTableRows = 1 << 16;  // and up to so many rows for all targets: reading a larger table costs more than a new check
-
-using SpanTable = Zeroed<std::atomic<uint64_t>>;  // of all targets, then of each range
-static_assert(std::atomic<uint64_t>::is_always_lock_free);
 
 // What one member of the team has for itself.
 struct alignas(kLine) Desk {
@@ -91,8 +85,7 @@ class Executor final : public Team::Work {
         const Push* push = std::get_if<Push>(&stage[i]);
         if (!push) continue;
         most_ids_ = std::max(most_ids_, push->n_pre);
-        spans_.emplace_back();
-        if (push->constant && loop.steps >= kTableSteps) spans_.back() = SpanTable(push->n_pre * (1 + plans_.back().cuts[i].pieces));
+        memories_.emplace_back(*push, loop.steps, plans_.back().cuts[i]);
       }
     }
     for (Desk& desk : desks_) {
@@ -189,15 +182,16 @@ class Executor final : public Team::Work {
   Fault PushBlock(const Push& p, const Cut& cut, int64_t block, int64_t member) {
     const Csr m{At<const int32_t>(p.indices), At<const int32_t>(p.indptr), At<const int32_t>(p.delays), p.n_pre, p.nnz, p.n_post,
                 p.n_slots, p.n_delays != 1, p.n_weights != 1, p.sorted};
-    const SpanTable& table = spans_[size_t(p.id)];
-    const int64_t part = cut.pieces == 1 ? 0 : 1 + block % cut.pieces;  // the first table is that of all targets
-    const bool remembers = table && (part > 0 || p.n_pre <= kTableRows);
-    const Targets targets{cut.Begin(block), cut.End(block), remembers ? table.data() + part * p.n_pre : nullptr};
+    const PushMemory& memory = memories_[size_t(p.id)];
+    const Targets targets{cut.Begin(block), cut.End(block), memory.Spans(p, cut.pieces, block)};
+    const BitRows* bits = memory.Bits(cut.pieces, block);
     for (int64_t b = cut.RowBegin(block); b < cut.RowEnd(block); ++b) {
       const Events<T> events = List<T>(p, b, &desks_[size_t(member)]);
       const int64_t step = Modulo(At<const int32_t>(p.step)[b / (p.rows / p.steps)], p.n_slots);
-      if (Fault f = ActiveTable().of<T>().csr_push(m, At<const T>(p.weight, b / (p.rows / p.groups)), events, step, targets,
-                                                   At<T>(p.acc, b)))
+      const T* weight = At<const T>(p.weight, b / (p.rows / p.groups));
+      const Loops<T>& loops = ActiveTable().of<T>();
+      if (Fault f = bits ? loops.push_bits(m, weight, events, step, targets.lo, targets.hi, *bits, At<T>(p.acc, b))
+                         : loops.csr_push(m, weight, events, step, targets, At<T>(p.acc, b)))
         return f;
     }
     return {};
@@ -370,7 +364,7 @@ class Executor final : public Team::Work {
   int64_t temp_bytes_ = 0, most_ids_ = 0, most_values_ = 1;
   Zeroed<char> temps_;
   std::vector<StagePlan> plans_;
-  std::vector<SpanTable> spans_;  // by Push::id; empty where not worth it
+  std::vector<PushMemory> memories_;  // by Push::id
 
   const StagePlan* plan_ = nullptr;  // what the team works on
   int64_t t_ = 0, stage_number_ = 0;

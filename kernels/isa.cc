@@ -4,7 +4,7 @@
 #include "event_conv.h"
 #include "event_dense.h"
 #include "procedural.h"
-#include "push.h"
+#include "push_bits.h"
 #include "sampled_dense.h"
 #include "stdp_csr.h"
 #include "sum.h"
@@ -20,13 +20,13 @@ namespace brainsim {
 template <class T>
 constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
-  return {NonZero<T>,       SumRow<T>,  CsrPush<T>,    ProceduralPush<T>,  CsrPull<T>, CsrOuterEach<T>,
-          CsrOuterShared<T>, StdpCsr<T>, EventDense<T>, EventDenseOuter<T>,
-          SampledDense<T>,   EventConv<T>, EventConvOuter<T>, EventConvPull<T>};
+  return {NonZero<T>,        SumRow<T>,         CsrPush<T>,   PushBits<T>,   ProceduralPush<T>, CsrPull<T>,
+          CsrOuterEach<T>,   CsrOuterShared<T>, StdpCsr<T>,   EventDense<T>, EventDenseOuter<T>, SampledDense<T>,
+          EventConv<T>,      EventConvOuter<T>, EventConvPull<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);
-const Table BS_JOIN(kTable_, BS_ISA) = {BS_TEXT(BS_ISA), MakeLoops<float>(), MakeLoops<double>(),
-                                             BS_ISA::CountBits, BS_ISA::ListBits};
+const Table BS_JOIN(kTable_, BS_ISA) = {BS_TEXT(BS_ISA), MakeLoops<float>(), MakeLoops<double>(), BS_ISA::kMasked,
+                                        BS_ISA::CountBits, BS_ISA::ListBits};
 
 }  // namespace brainsim

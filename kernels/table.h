@@ -6,6 +6,7 @@
 
 namespace brainsim {
 
+struct BitRows;
 struct Csr;
 struct Synapses;
 struct Targets;
@@ -22,6 +23,7 @@ struct Loops {
   int64_t (*non_zero)(const T*, int64_t, int32_t*);
   T (*sum_row)(const T*, int64_t);
   Fault (*csr_push)(const Csr&, const T*, const Events<T>&, int64_t, const Targets&, T*);
+  Fault (*push_bits)(const Csr&, const T*, const Events<T>&, int64_t, int64_t, int64_t, const BitRows&, T*);
   void (*procedural_push)(const Regenerated&, const T*, const Events<T>&, int64_t, int64_t, int64_t, T*);
   Fault (*csr_pull)(const Csr&, const T*, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
@@ -39,6 +41,7 @@ struct Table {
   const char* isa;
   Loops<float> f32;
   Loops<double> f64;
+  int64_t masked;  // targets of 4 bytes that a masked addition takes at once
   int64_t (*count_bits)(const uint8_t*, int64_t);
   int64_t (*list_bits)(const uint8_t*, int64_t, int32_t*);
   template <class T>

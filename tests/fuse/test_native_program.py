@@ -206,6 +206,47 @@ def test_push_counts_gathers_and_sums():
     np.testing.assert_allclose(sums[-1], np.sum(expected), rtol=1e-4)
 
 
+def dense_pushes(dtype, n_pre: int, n: int, degree: int, steps: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A loop of pushes through one weight of a dense matrix with pairs that are connected twice, and its arguments."""
+    rng = np.random.default_rng(4)
+    indptr = np.arange(0, (n_pre + 1) * degree, degree, dtype=np.int32)
+    indices = np.sort(rng.integers(0, n, (n_pre, degree)), axis=1).astype(np.int32)
+    assert (np.diff(indices, axis=1) == 0).any()
+    bits, acc = packed(rng.random((steps, n_pre)) < 0.05), rng.normal(size=n).astype(dtype)
+    sizes = [int(dtype == np.float64), 0, 1, 1, 1, 1, n_pre, n, 1, indices.size, 1, 1]
+    row = [4, BITS, 1, bits.shape[1], 0]
+    item = acc.itemsize
+    number = [[at, FULL, item if at in (0, 6) else 4, 0, 0] for at in range(7)]
+    push = instruction(PUSH, 0, *sizes, number[6], *number[:3], number[3], number[3], row, NONE)
+    code = program(6, 1, loop(steps, push), aliases=[(5, 0)])
+    return code, [np.full(1, 0.1, dtype), indices.ravel(), indptr, np.zeros(1, np.int32), bits, acc]
+
+
+@pytest.mark.parametrize("n", [64, 333, 1291])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_as_bits_add_what_rows_of_indices_add(dtype, n):
+    """From 1,000 steps on a dense matrix is pushed as bits; sums of an inexact weight have the same ones."""
+    steps, n_pre = 1000, 90
+    with jax.enable_x64(dtype == np.float64):
+        code, args = dense_pushes(dtype, n_pre, n, n, steps)
+        (out,) = run(code, [], args, args[5:], aliases=[(5, 0)])
+        expected, bits = args[5], args[4]
+        code, _ = dense_pushes(dtype, n_pre, n, n, steps // 2)
+        for half in (bits[: steps // 2], bits[steps // 2 :]):
+            (expected,) = run(code, [], [*args[:4], half, expected], args[5:], aliases=[(5, 0)])
+    assert out.dtype == dtype
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_bad_dense_matrix_is_an_error():
+    code, args = dense_pushes(np.float32, 50, 100, 100, 1000)
+    args[1][4321] = -1
+    with pytest.raises(
+        jax.errors.JaxRuntimeError, match="csr_push: `indices` at position 4321 is -1, expected 0 to 99"
+    ):
+        run(code, [], args, args[5:], aliases=[(5, 0)])
+
+
 def test_take_reads_and_clears_a_slot():
     slots, n, steps = 3, 5, 4
     ring = np.arange(slots * n, dtype=np.float32).reshape(slots, n)
@@ -309,11 +350,13 @@ def work_for_threads() -> str:
     n, steps = 40_000, 40
     weight, *others = push_arguments(rng, n, 20, steps, 0.02)
     (acc,) = run(push_loop(steps, n, weight.size, weight.size), [], [weight, *others], [others[-1]], aliases=[(5, 0)])
+    code, args = dense_pushes(np.float32, 1500, 1500, 2000, 1000)
+    (dense,) = run(code, [], args, args[5:], aliases=[(5, 0)])
     x = rng.normal(size=n).astype(np.float32)
     multiply = instruction(KERNEL, 0, 0, 1, n, 2, 1, whole(2), whole(0), whole(2))
     code = program(2, 1, loop(steps, multiply), aliases=[(1, 0)])
     (power,) = run(code, [binary("fmul")], [x, x], [x], aliases=[(1, 0)])  # down to denormal numbers
-    return hashlib.sha256(np.asarray(acc).tobytes() + np.asarray(power).tobytes()).hexdigest()
+    return hashlib.sha256(b"".join(np.asarray(made).tobytes() for made in (acc, dense, power))).hexdigest()
 
 
 @pytest.mark.parametrize("threads", ["1", "2", "5"])
