@@ -173,10 +173,33 @@ def resolve(value: Any, context: Context, *, unit: str, key: Array, dtype: Any) 
     name = context.path
     value = strip(name, value, unit)
     if isinstance(value, Distribution):
-        return jnp.asarray(value.sample(key, context.shape, dtype), dtype)
+        return jnp.asarray(_drawn(value, key, context.shape, dtype), dtype)
     if isinstance(value, Callable):
         value = units.strip(name, value(key, context), unit)
     array = jnp.asarray(value, dtype)
     if array.shape not in ((), context.shape):
         raise ValueError(f"`{name}`: expected one value or an array of shape {context.shape}, got {array.shape}.")
     return array
+
+
+MANY = 1 << 20
+"""Draws from which on at most an eighth of them is in vain."""
+
+
+def _drawn(law: Distribution, key: Array, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Independent draws of shape `shape`, the first of somewhat more.
+
+    XLA compiles the draws anew for every number of them, which takes longer than to draw: the wiring of a network of
+    many projections asks for a few numbers only. Draw i of `jax.random` does not depend on how many there are, but for
+    rounding.
+    """
+    size = math.prod(shape)
+    if isinstance(key, jax.core.Tracer):
+        return law.sample(key, shape, dtype)
+    return np.asarray(law.sample(key, (_room(size),), dtype))[:size].reshape(shape)
+
+
+def _room(size: int) -> int:
+    """The next power of two, above `MANY` the next multiple of an eighth of the power below."""
+    power = 1 << max(size - 1, 0).bit_length()
+    return power if size <= MANY else -(-size // (power // 16)) * (power // 16)

@@ -154,3 +154,22 @@ def test_a_one_sided_law_asks_for_no_infinite_deviate(monkeypatch):
         Normal(0.0, 1.0, **bounds).sample(jax.random.key(0), (2,), jnp.float32)
     assert all(np.isfinite(asked).ravel()) and asked[0] == (-1.0, pytest.approx(5.42, abs=0.01))
     assert asked[1] == (pytest.approx(-5.42, abs=0.01), 1.0) and asked[2][1] == 2.0 and asked[3][0] == 8.0
+
+
+@pytest.mark.parametrize("law", [Normal(1.0, 0.5), Normal(1.0, 0.5, low=0.8), LogNormal(2.0, 1.0), Uniform(-1.0, 3.0)])
+@pytest.mark.parametrize("shape", [(0,), (1,), (7,), (8,), (1000,), (13, 5), (3, 1, 4)])
+def test_draws_do_not_depend_on_how_many_are_made(law, shape):
+    """What is drawn at build time, of a round number of draws, is what the law draws, and what it draws under jit."""
+
+    def drawn(key):
+        return resolve(law, shape, key=key)
+
+    for same in (law.sample(KEY, shape, jnp.float32), jax.jit(drawn)(KEY)):
+        np.testing.assert_allclose(drawn(KEY), same, rtol=1e-6, atol=1e-6)  # vectors may round unlike what is left over
+
+
+def test_networks_of_many_sizes_draw_a_few_numbers_of_values():
+    rooms = {values._room(size) for size in range(1, 5000)}
+    assert len(rooms) == 14 and all(values._room(size) >= size for size in range(3000))
+    for size in (values.MANY + 1, 3_000_000, 12_345_678):
+        assert size <= values._room(size) <= size * 9 / 8
