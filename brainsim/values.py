@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.special
+from jax.core import Tracer
 
 from . import units
 from ._types import Array, Context
@@ -194,7 +195,7 @@ def _drawn(law: Distribution, key: Array, shape: tuple[int, ...], dtype: Any) ->
     rounding.
     """
     size = math.prod(shape)
-    if isinstance(key, jax.core.Tracer):
+    if isinstance(key, Tracer):
         return law.sample(key, shape, dtype)
     return np.asarray(law.sample(key, (_room(size),), dtype))[:size].reshape(shape)
 

@@ -1,7 +1,8 @@
 """Recognise spoken digits from the spikes of a cochlea with recurrent SE-adLIF neurons.
 
     python examples/train_shd.py --root SHD --full --out shd          # Spiking Heidelberg Digits: shd_{train,test}.h5
-    BRAINSIM_DATA=folder python examples/train_shd.py --out digits    # fsdd_cochlea140: Free Spoken Digits as spikes
+    BRAINSIM_DATA=folder python examples/train_shd.py --heard heard   # Free Spoken Digits, heard at 500 places
+    BRAINSIM_DATA=folder python examples/train_shd.py --out digits    # fsdd_cochlea140: the same at 100 places
     BRAINSIM_DATA=folder python examples/train_shd.py --split speakers  # each speaker by those of the others
 
 Both sets come with a split into training and test recordings. A recipe is chosen with `--split takes`, which trains on
@@ -12,8 +13,9 @@ others alone. The network is that of Baronig et al., Nat. Commun. 16 (2025): two
 `--full` trains it for SHD as published, but from larger weights, at a rate that falls, and with the augmentations of
 Nowotny et al., Neuromorph. Comput. Eng. 5 (2025) 014001; the short recipe was found for the Free Spoken Digits: it
 normalises the drive, reads the mean membrane, and leaves out events, stretches of time and bands of channels at random.
-The figure shows loss, accuracy and firing rates: rates that settle well below one spike a step say that the network
-computes with few spikes. SHD is at https://zenkelab.org/datasets, the Free Spoken Digits at
+With `--heard` their sound goes through brainsim's cochlea, at all places of SHD that hear something, once: the spikes
+stay in that folder. The figure shows loss, accuracy and firing rates: rates that settle well below one spike a step say
+that the network computes with few spikes. SHD is at https://zenkelab.org/datasets, the Free Spoken Digits at
 https://github.com/Jakobovski/free-spoken-digit-dataset.
 """
 
@@ -22,7 +24,7 @@ import dataclasses
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ import numpy as np
 
 import brainsim as bs
 from brainsim.bench.recipes import parameters, spoken_digits, tested
-from brainsim.bench.recipes.spoken_digits import CHANNELS, PUBLISHED, SHORT, SILENT, Recipe, fsdd
+from brainsim.bench.recipes.spoken_digits import CHANNELS, HEARD, PUBLISHED, SHORT, SILENT, Recipe, fsdd
 from brainsim.datasets import EventDataset, split
 
 WATCHED_TAKES = range(5, 15)
@@ -57,23 +59,28 @@ def has_shd(root: Path | None) -> bool:
     return root is not None and (root / "shd_train.h5").is_file()
 
 
-def recordings(root: Path | None, part: str, dt: float, duration: float) -> tuple[EventDataset, dict[str, np.ndarray]]:
+def recordings(
+    root: Path | None, part: str, dt: float, duration: float, heard: Path | None = None
+) -> tuple[EventDataset, dict[str, np.ndarray]]:
     """One split of whichever set is there, in frames of `dt` ms, cut after `duration` ms; and what is known of each."""
     if has_shd(root):
         channels, (events, known) = CHANNELS, shd(root, part)
-    else:
-        try:
-            channels, (events, known) = CHANNELS - SILENT, fsdd(root or spoken_digits.folder(), part)
-        except FileNotFoundError as error:
-            raise SystemExit(f"give --root (shd_train.h5, shd_test.h5), or: {error}") from None
+        return spoken_digits.framed(events, channels, dt, duration), known
+    try:
+        if heard is not None:
+            data = spoken_digits.heard(root, part, heard)
+            return data, dict(data.about)
+        channels, (events, known) = CHANNELS - SILENT, fsdd(root or spoken_digits.folder(), part)
+    except FileNotFoundError as error:
+        raise SystemExit(f"give --root (shd_train.h5, shd_test.h5), or: {error}") from None
     return spoken_digits.framed(events, channels, dt, duration), known
 
 
-def parts(kind: str, root: Path | None, dt: float, duration: float) -> Iterator[tuple[str, EventDataset, EventDataset]]:
-    """What is held out, the recordings to train on, and those held out."""
-    data, known = recordings(root, "train", dt, duration)
+def parts(kind: str, read: Callable[[str], Any]) -> Iterator[tuple[str, EventDataset, EventDataset]]:
+    """What is held out, the recordings to train on, and those held out; `read(part)` gives "train" or "test"."""
+    data, known = read("train")
     if kind == "official":
-        yield "test", data, recordings(root, "test", dt, duration)[0]
+        yield "test", data, read("test")[0]
     elif kind == "takes" and "take" in known:
         held = np.isin(known["take"], WATCHED_TAKES)
         yield "takes", data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
@@ -116,7 +123,7 @@ def figures(runs: list[dict[str, Any]], options: argparse.Namespace, recipe: Rec
     """What all networks together show."""
     accuracies = [run["accuracy"] for run in runs]
     return {
-        "data": "SHD" if has_shd(options.root) else "fsdd_cochlea140",
+        "data": "SHD" if has_shd(options.root) else "fsdd, heard" if options.heard else "fsdd_cochlea140",
         "split": options.split,
         "mean": float(np.mean(accuracies)),
         "std": float(np.std(accuracies)),
@@ -130,7 +137,10 @@ def figures(runs: list[dict[str, Any]], options: argparse.Namespace, recipe: Rec
 def main(argv: Sequence[str] | None = None) -> None:
     """Train on every part with every seed; print the figures, save pictures and `train_shd.json`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, help="folder of shd_*.h5 or fsdd_cochlea140_*.npz")
+    parser.add_argument(
+        "--root", type=Path, help="folder of shd_*.h5 or fsdd_cochlea140_*.npz; with --heard, fsdd_*.npz"
+    )
+    parser.add_argument("--heard", type=Path, help="hear the Free Spoken Digits at 500 places; folder for the spikes")
     parser.add_argument(
         "--split", choices=("official", "takes", "speakers"), default="official", help="what is held out"
     )
@@ -140,11 +150,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--out", type=Path, default=Path("train_shd"), help="folder for the pictures and the figures")
     options = parser.parse_args(argv)
-    recipe = PUBLISHED if options.full else SHORT
+    recipe = PUBLISHED if options.full else HEARD if options.heard else SHORT
     sizes = {"epochs": options.epochs or recipe.epochs, "hidden": options.hidden or recipe.hidden}
     recipe, watched = dataclasses.replace(recipe, **sizes), options.split == "takes"
 
-    runs, found = [], parts(options.split, options.root, recipe.dt, recipe.duration)
+    def read(part: str) -> tuple[EventDataset, dict[str, np.ndarray]]:
+        return recordings(options.root, part, recipe.dt, recipe.duration, options.heard)
+
+    runs, found = [], parts(options.split, read)
     for (name, train, held), seed in itertools.product(found, options.seeds):
         out = options.out / f"{name.replace(' ', '_')}_{seed}"
         out.mkdir(parents=True, exist_ok=True)

@@ -174,12 +174,16 @@ def pieces(data):
 
 def test_no_spoken_digit_is_on_both_sides(spoken):
     example, folder = spoken
+
+    def read(part):
+        return example["recordings"](folder, part, 10.0, 200.0)
+
     for kind, sides in (("takes", [(22, 2)]), ("speakers", [(16, 8)] * 3), ("official", [(24, 24)])):
-        found = list(example["parts"](kind, folder, 10.0, 200.0))
+        found = list(example["parts"](kind, read))
         assert [(len(train), len(held)) for _, train, held in found] == sides
         for _, train, held in found:
             assert not {times.tobytes() for times in pieces(train)} & {times.tobytes() for times in pieces(held)}
-    names = [name for name, *_ in example["parts"]("speakers", folder, 10.0, 200.0)]
+    names = [name for name, *_ in example["parts"]("speakers", read)]
     assert names == ["speaker 0", "speaker 1", "speaker 2"]
 
 
@@ -192,14 +196,39 @@ def test_takes_of_the_free_spoken_digits_are_held_out(spoken, tmp_path):
     folder = tmp_path / "digits"
     folder.mkdir()
     np.savez(folder / "fsdd_cochlea140_train.npz", offsets=np.arange(count + 1) * 2, **events, **known)
-    ((name, train, held),) = example["parts"]("takes", folder, 10.0, 200.0)
+
+    def read(part):
+        return example["recordings"](folder, part, 10.0, 200.0)
+
+    ((name, train, held),) = example["parts"]("takes", read)
     expected = np.flatnonzero((takes >= 5) & (takes < 15))
     assert name == "takes" and (len(train), len(held)) == (140, 40)
     np.testing.assert_array_equal(held.t_us, (expected * 2 + 1) * 125 // 2)  # channel 7 hears nothing
     assert held.shape == (100,) and set(held.address.ravel()) == {17}
     np.testing.assert_array_equal(held.y, digits[expected])
-    found = [(name, len(train), len(held)) for name, train, held in example["parts"]("speakers", folder, 10.0, 200.0)]
+    found = [(name, len(train), len(held)) for name, train, held in example["parts"]("speakers", read)]
     assert found == [("speaker george", 90, 90), ("speaker theo", 90, 90)]
+
+
+def test_spoken_digits_are_heard_and_kept(spoken, tmp_path, capsys):
+    """Eight tones in the format of the Free Spoken Digits go through the cochlea and into training."""
+    example, folder = spoken[0], tmp_path / "fsdd"
+    folder.mkdir()
+    pitch, takes = np.repeat([300, 2000], 4), np.tile([5, 6, 20, 21], 2)
+    sound = np.int16(2e4 * np.sin(2 * np.pi * pitch[:, None] * np.arange(400) / 8000)).ravel()
+    low, high = (np.diff(sound, prepend=np.int16(0)).view(np.uint16) >> shift & 255 for shift in (0, 8))
+    known = {"labels": pitch // 2000, "speaker": np.zeros(8, int), "take": takes, "speaker_names": np.array(["theo"])}
+    deltas = {"pcm_delta_lo": np.uint8(low), "pcm_delta_hi": np.uint8(high)}
+    for part in ("train", "test"):
+        np.savez(folder / f"fsdd_{part}.npz", offsets=np.arange(9) * 400, **deltas, **known)
+    given = ["--root", str(folder), "--heard", str(tmp_path / "heard"), "--out", str(tmp_path / "out")]
+    example["main"]([*given, "--split", "takes", "--epochs", "1", "--hidden", "8"])
+    figures = json.loads((tmp_path / "out" / "train_shd.json").read_text())
+    assert figures["data"] == "fsdd, heard" and figures["runs"][0]["recordings"] == [4, 4]
+    data = spoken_digits.heard(folder, "train", tmp_path / "heard", progress=False)
+    assert data.shape == (500,) and data.steps == 60
+    middles = [np.median(data.recording(number)[1]) for number in range(8)]
+    assert min(middles[:4]) > max(middles[4:])  # the first place is that of the highest frequency
 
 
 def test_the_published_network_has_the_published_size():
@@ -269,7 +298,9 @@ def test_the_microcircuit_has_its_size_and_fires(tmp_path, data_folder):
     example["main"](["--data", str(folder), "--scale", "0.02", "--duration", "300", "--out", str(tmp_path)])
     rates = json.loads((tmp_path / "microcircuit.json").read_text())["rates_hz"]
     assert list(rates) == numbers["populations"] and all(0 <= rate < 30 for rate in rates.values())
-    assert rates["L23E"] < rates["L4E"] < rates["L5I"] and 0 < rates["L5E"] and (tmp_path / "microcircuit.png").is_file()
+    assert (
+        rates["L23E"] < rates["L4E"] < rates["L5I"] and 0 < rates["L5E"] and (tmp_path / "microcircuit.png").is_file()
+    )
 
 
 def test_stdp_parts_the_weights_and_draws_them(tmp_path, capsys):

@@ -6,6 +6,7 @@ from . import readers as readers
 from . import tasks as tasks
 from .audio import AudioDataset as AudioDataset
 from .cochlea import Cochlea as Cochlea
+from .cochlea import hear as hear
 from .dense import Dataset as Dataset
 from .event_batch import EventBatch as EventBatch
 from .event_camera import EventCamera as EventCamera

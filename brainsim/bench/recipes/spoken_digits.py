@@ -6,6 +6,10 @@ Comput. Eng. 5 (2025) 014001; `SHORT` was found for the Free Spoken Digits (fsdd
 every speaker and digit held out: it normalises the drive, reads the mean membrane, and hears recordings at other tempos
 with events, stretches of time and bands of channels left out. Delays that learn (up to 100 ms, second layer) took the
 held-out takes from 86.1 to 83.9 %, and the takes trained on from 86.0 to 86.5 % (24 epochs of one seed, no masks).
+
+What limits it is the noise of 100 channels: the same recordings heard at 500 places (`heard`, the 700 of SHD without
+those for sounds above 4 kHz) are learned by `HEARD`, which is `SHORT` with five times as wide shifts and masks and 256
+neurons a layer, to 91.3 % of the held-out takes.
 """
 
 import dataclasses
@@ -18,7 +22,8 @@ import jax
 import numpy as np
 import optax
 
-from ...datasets import EventDataset, augment
+from ...datasets import EventDataset, augment, hear, load
+from ...datasets.cochlea import basilar_membrane
 from ...networks import Sequential
 from ...networks.layers import BatchNorm, Dropout, Linear, Recurrent
 from ...neurons import LI, SEAdLIF
@@ -95,6 +100,28 @@ SHORT = Recipe(
     metric=metrics.accuracy,
     augmentations=(augment.Stretch(0.15), augment.Shift(3), augment.Thin(0.2), augment.Mask(6, 8)),
 )
+
+HEARD = dataclasses.replace(
+    SHORT,
+    hidden=256,
+    augmentations=(augment.Stretch(0.15), augment.Shift(15), augment.Thin(0.2), augment.Mask(6, 40)),
+)
+
+
+def heard(folder: Path | None, part: str, kept: Path, progress: bool = True) -> EventDataset:
+    """The sound of the Free Spoken Digits, heard at 500 of the 700 places of SHD.
+
+    Args:
+        folder: Where `load` looks for "fsdd".
+        part: "train" or "test".
+        kept: Folder for the spikes, which are made once.
+        progress: Whether a bar shows on a terminal.
+    """
+    sounds = load("fsdd", split=part, root=folder)
+    places = basilar_membrane.places(700)[5 * SILENT :]
+    seed = ("train", "test").index(part)  # noise that no training has seen
+    data = hear(sounds, places, seed=seed, folder=kept / part, dt=HEARD.dt, progress=progress)
+    return dataclasses.replace(data, steps=round(HEARD.duration / HEARD.dt))
 
 
 def fsdd(folder: Path, part: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.fft import next_fast_len
 
 from ... import _checks, units
 from ..._types import Array
@@ -33,6 +34,7 @@ class Cochlea:
         channels: Number of places along the membrane, the first for the highest frequency; or the places (cm).
 
     Attributes:
+        duration: Longest sound (ms).
         dt: Time step of the spikes (ms).
         steps: Number of steps.
         places: Places along the membrane (cm).
@@ -45,9 +47,11 @@ class Cochlea:
         self.places = basilar_membrane.places(channels) if isinstance(channels, int) else np.asarray(channels, float)
         _checks.within("channels", self.places, "cm", low=0.0, high=basilar_membrane.LENGTH_CM)
         self.rate_hz, self.factor = rate_hz, max(1, -(-LEAST_HZ // rate_hz))
-        self.samples = math.ceil(duration / 1000 * rate_hz * self.factor)
+        self.duration, self.samples = duration, math.ceil(duration / 1000 * rate_hz * self.factor)
         self.dt, self.steps = 2000 / (rate_hz * self.factor), self.samples // 2 + 1
-        self._transfer = basilar_membrane.transfer(self.samples, rate_hz * self.factor, self.places)
+        frequencies: Any = next_fast_len(self.steps)  # a number without a large prime
+        self._padded = 2 * (frequencies - 1)
+        self._transfer = basilar_membrane.transfer(self._padded, rate_hz * self.factor, self.places)
 
     def __call__(self, sound: np.ndarray, key: Array, lengths: Sequence[int] | np.ndarray | None = None) -> Array:
         """The spikes of sounds.
@@ -69,8 +73,8 @@ class Cochlea:
         return self._moved([self._prepared(*one) for one in self._each(sound, lengths)])
 
     def _moved(self, prepared: Sequence[np.ndarray]) -> Array:
-        padded = np.stack([np.pad(one, (0, self.samples - len(one))) for one in prepared])
-        return _moved(jnp.asarray(padded, jnp.float32), jnp.asarray(self._transfer))
+        padded = np.stack([np.pad(one, (0, self._padded - len(one))) for one in prepared])
+        return _moved(jnp.asarray(padded, jnp.float32), jnp.asarray(self._transfer), self.steps)
 
     def _each(self, sound: np.ndarray, lengths: Sequence[int] | np.ndarray | None) -> Any:
         """Every sound with its length."""
@@ -102,11 +106,11 @@ class Cochlea:
         return sound
 
 
-@jax.jit
-def _moved(sound: Array, transfer: Array) -> Array:
+@functools.partial(jax.jit, static_argnums=2)
+def _moved(sound: Array, transfer: Array, steps: int) -> Array:
     """Velocity of the membrane (steps, batch, channels) of sounds (batch, time)."""
     spectrum = jnp.fft.rfft(sound)
-    moved = jax.lax.map(lambda one: jnp.fft.ifft(one * spectrum, axis=-1).real, transfer)
+    moved = jax.lax.map(lambda one: jnp.fft.ifft(one * spectrum, axis=-1).real[:, :steps], transfer)
     return jnp.transpose(moved, (2, 1, 0))
 
 
