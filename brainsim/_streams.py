@@ -142,6 +142,8 @@ class Stream(NamedTuple):
 
 # Second counter words that no index of an array reaches: one a purpose.
 _DRAWS, _PATHS, _KEYS, _COUNTS, _KEPT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFC, 0xFFFFFFFB
+WRITTEN_OUT = 8
+"""Probabilities of a Poisson law that are compared at once."""
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
 
@@ -203,25 +205,32 @@ def _binomial(words: tuple[jax.Array, jax.Array], count: jax.Array, p: jax.Array
 
 
 def _invert_poisson(mean: jax.Array, u: jax.Array) -> jax.Array:
-    """The number of k with u > P(X <= k), of a single mean, by w = (u - P(X <= k)) / P(X = k) without a division.
+    """The number of k with u > P(X <= k), of a single mean, at most 16.
 
-        w(0) = u e^mean - 1,      w(k + 1) = w(k) (k + 1) / mean - 1
+        P(X = k + 1) = P(X = k) mean / (k + 1)
 
-    While w is positive, k is too small. Above (k + 1 - mean) w = mean it would grow for ever: the sum of all
-    probabilities, as rounded, is below u.
+    The first probabilities are written out: of one mean for many elements they are numbers, and what an element costs
+    is a comparison each. It ends where u is reached or what is left is lost in rounding.
     """
-    inverse = 1.0 / mean
+
+    def search(count, mass, below, number):
+        count = jnp.where(u > below, jnp.asarray(number, u.dtype), count)
+        mass = _exact.times(mass, mean / number)
+        return count, mass, below + mass
 
     def too_small(carry):
-        count, w = carry
-        return (w > 0.0) & ((count + 1.0 - mean) * w <= mean)
+        _, _, mass, below = carry
+        return (u > below) & (below + mass > below)
 
-    def search(carry):
-        count, w = carry
-        k = count  # nothing was left out so far
-        for number in range(1, 9):
-            count = count + (w > 0.0).astype(u.dtype)
-            w = _exact.times(w, (k + number) * inverse) - 1.0
-        return count, w
+    def search_on(carry):
+        done, *carry = carry
+        for number in range(1, WRITTEN_OUT + 1):
+            carry = search(*carry, done + number)
+        return done + WRITTEN_OUT, *carry
 
-    return jax.lax.while_loop(too_small, search, (jnp.zeros_like(u), _exact.times(u, _exact.exp(mean)) - 1.0))[0]
+    mass = _exact.exp(-mean)
+    carry = jnp.zeros_like(u), mass, mass
+    for number in range(1, WRITTEN_OUT + 1):
+        carry = search(*carry, number)
+    done = jnp.full_like(u, WRITTEN_OUT)
+    return jax.lax.while_loop(too_small, search_on, (done, *carry))[1]
