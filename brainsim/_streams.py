@@ -223,14 +223,14 @@ def _invert_poisson(mean: jax.Array, u: jax.Array) -> jax.Array:
         return (u > below) & (below + mass > below)
 
     def search_on(carry):
-        done, *carry = carry
+        done, count, mass, below = carry
         for number in range(1, WRITTEN_OUT + 1):
-            carry = search(*carry, done + number)
-        return done + WRITTEN_OUT, *carry
+            count, mass, below = search(count, mass, below, done + number)
+        return done + WRITTEN_OUT, count, mass, below
 
     mass = _exact.exp(-mean)
-    carry = jnp.zeros_like(u), mass, mass
+    count, below = jnp.zeros_like(u), mass
     for number in range(1, WRITTEN_OUT + 1):
-        carry = search(*carry, number)
-    done = jnp.full_like(u, WRITTEN_OUT)
-    return jax.lax.while_loop(too_small, search_on, (done, *carry))[1]
+        count, mass, below = search(count, mass, below, number)
+    start = jnp.full_like(u, WRITTEN_OUT), count, mass, below
+    return jax.lax.while_loop(too_small, search_on, start)[1]
