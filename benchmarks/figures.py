@@ -46,7 +46,7 @@ RATIOS = [
     "benchmarks/against_peers.py --network coba_hh --neurons 4000 --threads 1 --duration 300 --rounds 3 --peers brian2",
     "benchmarks/against_peers.py --network cuba --neurons 4000 --threads 1 --rounds 3 --peers brian2,nest",
     "benchmarks/against_peers.py --network cuba --neurons 40000 --threads 1 --duration 300 --rounds 3 --peers brian2",
-    "benchmarks/against_peers.py --network brunel --neurons 12500 --threads 1 --duration 200 --rounds 3"
+    "benchmarks/against_peers.py --network brunel --neurons 12500 --threads 1 --rounds 3"
     " --peers brian2,brainevent,nest",
     "benchmarks/training.py --net ff256 --threads 1",
     "benchmarks/training.py --net rec256 --threads 1",
