@@ -15,9 +15,9 @@ namespace brainsim {
 
 class PushMemory {
  public:
-  PushMemory(const Push& p, int64_t steps, const Cut& cut) : pieces_(cut.pieces) {
+  PushMemory(const Push& p, int64_t steps, const Cut& cut) {
     if (!p.constant || steps < kSpanSteps) return;
-    const int64_t parts = 1 + pieces_;
+    const int64_t parts = 1 + cut.pieces;
     if (!WorthBits(p, steps)) {
       spans_ = Zeroed<std::atomic<uint64_t>>(p.n_pre * parts);
       return;
@@ -65,7 +65,6 @@ class PushMemory {
 
   static int64_t Part(int64_t pieces, int64_t block) { return pieces == 1 ? 0 : 1 + block % pieces; }
 
-  int64_t pieces_;
   Zeroed<std::atomic<uint64_t>> spans_;  // of all targets, then of each range
   std::vector<BitTable> bits_;           // likewise
 };

@@ -51,6 +51,24 @@ def test_no_event_is_lost_or_doubled():
     assert emitted * 7 == float(result.state.populations["t"].v.sum() + waiting.jump.sum() + waiting.ring.sum())
 
 
+@pytest.mark.parametrize("delay", [bs.Uniform(0.1 * ms, 1.6 * ms), 1.5 * ms], ids=["random", "one"])
+def test_no_event_of_ten_million_is_lost(delay):
+    """The same for 10^7 deliveries in one call; a dense matrix with one delay may be pushed as bits."""
+    n, degree, steps = 1000, 100, 5200
+    net = bs.Network(
+        {"s": bs.Poisson(n, 200.0), "t": bs.Population(n, bs.LI(1e12 * ms))},
+        [bs.Projection("s", "t", bs.connectivity.FixedOutdegree(degree), 1 * mV, delay=delay)],
+        dt=0.1,
+        seed=6,
+    )
+    result = bs.run(net, steps=steps, record=(bs.Rate("s"),))
+    emitted = round(float(np.asarray(result.records["s.rate"], np.float64).mean()) * n * steps * net.dt / 1000)
+    waiting, arrived = result.state.projections["s->t"], result.state.populations["t"].v
+    parts = [np.asarray(part, np.float64).sum() for part in (arrived, waiting.jump, waiting.ring)]
+    assert emitted * degree > 10_000_000 and sum(parts[1:]) > 0
+    assert emitted * degree == sum(parts)
+
+
 def small(**changes):
     lif = bs.LIF(20 * ms, v_th=-50 * mV, v_reset=-60 * mV, v_rest=-60 * mV, t_ref=1 * ms, i_bias=20 * pA)
     options = {"dt": 0.1 * ms, "seed": 3, **changes}
