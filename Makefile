@@ -40,6 +40,7 @@ off: $(INSTALLED)
 slow: $(INSTALLED)
 	$(RUN)python -m pytest -m slow
 	BRAINSIM_ISA=baseline $(RUN)python -m pytest -q tests/operators/test_csr.py tests/operators/test_delay_ring.py tests/operators/test_event_dense.py tests/operators/test_event_conv.py
+	for isa in avx2 baseline; do BRAINSIM_ISA=$$isa $(RUN)python -m pytest -q tests/fuse/test_native_program.py || exit 1; done
 
 # the same spikes as in NEST and Brian2; skipped where they cannot be installed
 beside: $(INSTALLED)

@@ -210,17 +210,16 @@ def _invert_poisson(mean: jax.Array, u: jax.Array) -> jax.Array:
         P(X = k + 1) = P(X = k) mean / (k + 1)
 
     The first probabilities are written out: of one mean for many elements they are numbers, and what an element costs
-    is a comparison each. It ends where u is reached or what is left is lost in rounding.
+    is a comparison each. It ends where u is reached; where what is left is lost in rounding, nothing is above it.
     """
 
     def search(count, mass, below, number):
         count = jnp.where(u > below, jnp.asarray(number, u.dtype), count)
         mass = _exact.times(mass, mean / number)
-        return count, mass, below + mass
+        return count, mass, jnp.where(below + mass > below, below + mass, jnp.inf)
 
     def too_small(carry):
-        _, _, mass, below = carry
-        return (u > below) & (below + mass > below)
+        return u > carry[3]
 
     def search_on(carry):
         done, count, mass, below = carry

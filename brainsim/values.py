@@ -33,7 +33,7 @@ class Distribution:
         raise TypeError(f"`{name}`: {type(self).__name__} does not define `stripped`.")
 
     def sample(self, key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Independent draws; parameters must be plain numbers already."""
+        """Independent draws, of which only the first may be taken; parameters must be plain numbers already."""
         raise TypeError(f"{type(self).__name__} does not define `sample`.")
 
 
@@ -174,7 +174,7 @@ def resolve(value: Any, context: Context, *, unit: str, key: Array, dtype: Any) 
     name = context.path
     value = strip(name, value, unit)
     if isinstance(value, Distribution):
-        return jnp.asarray(_drawn(value, key, context.shape, dtype), dtype)
+        return jnp.asarray(_drawn(name, value, key, context.shape, dtype), dtype)
     if isinstance(value, Callable):
         value = units.strip(name, value(key, context), unit)
     array = jnp.asarray(value, dtype)
@@ -187,7 +187,7 @@ MANY = 1 << 20
 """Draws from which on at most an eighth of them is in vain."""
 
 
-def _drawn(law: Distribution, key: Array, shape: tuple[int, ...], dtype: Any) -> Any:
+def _drawn(name: str, law: Distribution, key: Array, shape: tuple[int, ...], dtype: Any) -> Any:
     """Independent draws of shape `shape`, the first of somewhat more.
 
     XLA compiles the draws anew for every number of them, which takes longer than to draw: the wiring of a network of
@@ -197,7 +197,10 @@ def _drawn(law: Distribution, key: Array, shape: tuple[int, ...], dtype: Any) ->
     size = math.prod(shape)
     if isinstance(key, Tracer):
         return law.sample(key, shape, dtype)
-    return np.asarray(law.sample(key, (_room(size),), dtype))[:size].reshape(shape)
+    draws = np.asarray(law.sample(key, (_room(size),), dtype))
+    if draws.shape != (_room(size),):
+        raise ValueError(f"`{name}`: expected draws of shape ({_room(size)},) from {law}, got {draws.shape}.")
+    return draws[:size].reshape(shape)
 
 
 def _room(size: int) -> int:

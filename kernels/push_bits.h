@@ -25,15 +25,6 @@ struct BitRows {
 
 namespace BS_ISA {
 
-// How many targets of 4 bytes a masked addition of this instruction set takes at once.
-#if defined(__AVX512F__)
-inline constexpr int64_t kMasked = 16;
-#elif defined(__AVX2__)
-inline constexpr int64_t kMasked = 8;
-#else
-inline constexpr int64_t kMasked = 1;
-#endif
-
 inline constexpr int64_t kLinesAhead = 2;  // of every row
 
 inline Fault FillBits(const Csr& m, int64_t i, int64_t lo, int64_t hi, const BitRows& bits) {

@@ -23,13 +23,14 @@ struct Lanes {
   typedef T Vec __attribute__((vector_size(64)));
 };
 
-// Accumulators of 64 bytes that stay in registers: 16 of 32 zmm, 4 pairs of 16 ymm, 2 quadruples of 16 xmm.
+// Accumulators of 64 bytes that stay in registers: 16 of 32 zmm, 4 pairs of 16 ymm, 2 quadruples of 16 xmm; and how many values of
+// 4 bytes a masked addition takes at once.
 #if defined(__AVX512F__)
-inline constexpr int kAccumulators = 16;
+inline constexpr int kAccumulators = 16, kMasked = 16;
 #elif defined(__AVX2__)
-inline constexpr int kAccumulators = 4;
+inline constexpr int kAccumulators = 4, kMasked = 8;
 #else
-inline constexpr int kAccumulators = 2;
+inline constexpr int kAccumulators = 2, kMasked = 1;
 #endif
 
 template <class T>

@@ -141,6 +141,13 @@ class TestPoisson:
         lowest, highest = (stats.poisson.ppf(np.clip(u.astype(float) + d, 0, 1 - 1e-9), mean) for d in (-away, away))
         assert ((np.maximum(lowest, 0) <= counts) & (counts <= highest)).all()
 
+    def test_the_rarest_draws_are_no_outliers(self):
+        """Of any mean: where rounding loses the tail, the count is the last one before, or its neighbour."""
+        means = np.concatenate([np.geomspace(1e-6, 16, 500), np.linspace(0.01, 16, 500)]).astype(np.float32)
+        u = (1 - 2.0**-24 * np.arange(1, 9, 2)).astype(np.float32)
+        counts = jax.jit(jax.vmap(jax.vmap(_invert_poisson, (None, 0)), (0, None)))(means, u)
+        assert (counts <= 1 + stats.poisson.ppf(1 - 1e-8, means.astype(float)[:, None])).all()
+
     def test_counts_carry_no_gradient(self):
         assert jax.grad(lambda mean: stream().poisson(mean, (50,)).sum())(2.0) == 0.0
 

@@ -173,3 +173,18 @@ def test_networks_of_many_sizes_draw_a_few_numbers_of_values():
     assert len(rooms) == 14 and all(values._room(size) >= size for size in range(3000))
     for size in (values.MANY + 1, 3_000_000, 12_345_678):
         assert size <= values._room(size) <= size * 9 / 8
+
+
+def test_a_law_that_ignores_the_shape_is_named():
+    class Constant(values.Distribution):
+        def stripped(self, name, unit):
+            return self
+
+        def sample(self, key, shape, dtype):
+            return jnp.ones((), dtype)
+
+        def __repr__(self):
+            return "Constant()"
+
+    with pytest.raises(ValueError, match=r"`E.v`: expected draws of shape \(4,\) from Constant\(\), got \(\)"):
+        resolve(Constant())

@@ -44,6 +44,8 @@ class Cochlea:
         _checks.within("rate_hz", rate_hz, "Hz", low=1)
         duration = float(units.strip("duration", duration, "ms"))
         _checks.positive("duration", duration, "ms")
+        if np.size(channels) == 0 or (isinstance(channels, int) and channels < 1):
+            raise ValueError(f"`channels`: expected at least one place, got {channels}.")
         self.places = basilar_membrane.places(channels) if isinstance(channels, int) else np.asarray(channels, float)
         _checks.within("channels", self.places, "cm", low=0.0, high=basilar_membrane.LENGTH_CM)
         self.rate_hz, self.factor = rate_hz, max(1, -(-LEAST_HZ // rate_hz))

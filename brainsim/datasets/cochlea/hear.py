@@ -52,7 +52,13 @@ def hear(
     """
     if not isinstance(sounds, AudioDataset):
         raise TypeError(f"`sounds`: expected an AudioDataset, got {type(sounds).__name__}.")
+    silent = [k for k in range(len(sounds)) if not np.any(sounds.sound(k))]
+    if silent or len(sounds) == 0:
+        which = f"numbers {silent[:5]} are silent" if silent else "there is none"
+        raise ValueError(f"`sounds`: expected some sound in each of {len(sounds)}, but {which}.")
     _checks.within("seed", seed, low=0)
+    if steps is None:
+        _checks.time_step(dt)
     places = Cochlea(sounds.rate_hz, 1.0, channels).places
     if folder is None:
         found = _heard(sounds, places, seed, progress)

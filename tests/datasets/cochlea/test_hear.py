@@ -73,3 +73,16 @@ def test_what_cannot_be_heard(sounds):
         hear(np.zeros(3), dt=1 * ms)
     with pytest.raises(ValueError, match="`seed`"):
         hear(sounds, seed=-1, dt=1 * ms)
+    none = AudioDataset(np.zeros(0, np.int16), np.zeros(1, int), np.zeros(0, int), 8000)
+    with pytest.raises(ValueError, match="`sounds`: expected some sound in each of 0, but there is none"):
+        hear(none, dt=1 * ms)
+    silent = AudioDataset(
+        np.r_[np.ones(400), np.zeros(400)].astype(np.int16), np.array([0, 400, 800]), np.arange(2), 8000
+    )
+    with pytest.raises(ValueError, match=r"`sounds`: expected some sound in each of 2, but numbers \[1\] are silent"):
+        hear(silent, dt=1 * ms)
+    for channels in (0, [4.0]):
+        with pytest.raises(ValueError, match="`channels`"):
+            hear(sounds, channels, dt=1 * ms, progress=False)
+    with pytest.raises(ValueError, match="dt"):
+        hear(sounds, 5, dt=-1 * ms, progress=False)
