@@ -1,6 +1,6 @@
 // Code words to a Program. Every word is checked as it is read; every operand is followed to its first and last byte.
 #include <algorithm>
-#include <cstring>
+#include <initializer_list>
 
 #include "procedural.h"
 #include "program.h"
@@ -9,15 +9,10 @@
 namespace brainsim {
 namespace {
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr int64_t kMaxIndex = INT32_MAX;
+constexpr int64_t kMaxProduct = int64_t(1) << 30;  // entries of a tile: they are counted in 32 bits
 constexpr int64_t kMaxTargets = int64_t(1) << 30;  // of a regenerated matrix: a gap and a target fit 32 bits together
-
-float BitsToFloat(int32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
 
 class Decoder : Words {
  public:
@@ -67,6 +62,7 @@ class Decoder : Words {
     }
     p_.tile = Size("tile");
     if (p_.tile % kBitsWord != 0) Fail("the tile is no multiple of " + Number(kBitsWord));
+    p_.band = Next("number of rows of a tile", 1, kMaxIndex);
     if (Good()) p_.needed.assign(size_t(p_.n_args + p_.n_results), 0);
   }
 
@@ -77,7 +73,7 @@ class Decoder : Words {
     int64_t stage = -1;
     for (int64_t i = 0; i < n_instructions && Good(); ++i) {
       const int64_t length = Next("length of an instruction", 2, std::max<int64_t>(end_ - at_ - 1, 2)), first = at_;
-      const int64_t opcode = Next("opcode", 0, 8), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
+      const int64_t opcode = Next("opcode", 0, 9), its_stage = Next("stage", std::max<int64_t>(stage, 0), kMaxSize);
       if (its_stage > stage) p_.loops.back().stages.emplace_back();
       stage = its_stage;
       Instruction instruction = ReadInstruction(opcode);
@@ -88,7 +84,8 @@ class Decoder : Words {
   }
 
   Instruction ReadInstruction(int64_t opcode) {
-    if (p_.tile > 0 && opcode != 0) Fail("only kernels run in tiles");
+    if (p_.tile > 0 && opcode != 0 && opcode != 9) Fail("only kernels and products run in tiles");
+    if (p_.tile == 0 && opcode == 9) Fail("a product runs in tiles only");
     switch (opcode) {
       case 0: return ReadKernelCall();
       case 1: return ReadPush();
@@ -98,7 +95,8 @@ class Decoder : Words {
       case 5: return ReadCopy();
       case 6: return ReadGather();
       case 7: return ReadProcedural();
-      default: return ReadStdp();
+      case 8: return ReadStdp();
+      default: return ReadCross();
     }
   }
 
@@ -127,8 +125,8 @@ class Decoder : Words {
     if (o->stride % align != 0 || o->shift % align != 0) return Fail(who + "is not aligned to " + Number(align) + " bytes");
     const int64_t width = tiled ? std::min(n, p_.tile) : n;
     const int64_t row = RowBytes(*o, width), per_row = o->kind == Kind::kFull || o->kind == Kind::kBits || o->kind == Kind::kColumn;
-    o->row_stride = per_row && !tiled ? row : 0;
-    const int64_t bytes = Times(row, per_row && !tiled ? rows : std::min<int64_t>(rows, 1));
+    o->row_stride = per_row ? row : 0;
+    const int64_t bytes = Times(row, !per_row ? std::min<int64_t>(rows, 1) : tiled ? std::min(rows, p_.band) : rows);
     if (bytes == 0 || steps_ == 0) {
       o->stride = o->shift = 0;
       return;
@@ -182,13 +180,16 @@ class Decoder : Words {
       if (k.out.back().kind != Kind::kFull && k.out.back().kind != Kind::kBits) Fail("an output of a kernel is neither full nor bits");
       Place(&k.out.back(), "output", k.rows, k.n, kWrite);
     }
-    if (p_.tile > 0) {
-      if (tiled_ && (k.rows != p_.tile_rows || k.n != p_.tile_n)) Fail("kernels that run in tiles must have one shape");
-      tiled_ = true;
-      p_.tile_rows = k.rows;
-      p_.tile_n = k.n;
-    }
+    if (p_.tile > 0) Tiled(k.rows, k.n);
     return k;
+  }
+
+  // What runs in tiles has one shape.
+  void Tiled(int64_t rows, int64_t n) {
+    if (tiled_ && (rows != p_.tile_rows || n != p_.tile_n)) Fail("what runs in tiles must have one shape");
+    tiled_ = true;
+    p_.tile_rows = rows;
+    p_.tile_n = n;
   }
 
   Instruction ReadPush() {
@@ -218,6 +219,7 @@ class Decoder : Words {
     p.step = Fixed("step", Kind::kFull, 4, 1, p.steps, kRead);
     p.bits = Fixed("bits", Kind::kBits, 1, p.rows, p.n_pre, kRead);
     p.values = Values(item, p.rows, p.n_pre);
+    Apart(p.acc, {&p.weight, &p.indices, &p.indptr, &p.delays, &p.step, &p.bits, &p.values});
     p.constant = Constant(p.indices) && Constant(p.indptr) && Constant(p.delays);
     p.id = p_.n_pushes++;
     return p;
@@ -249,8 +251,15 @@ class Decoder : Words {
     p.step = Fixed("step", Kind::kFull, 4, 1, p.steps, kRead);
     p.bits = Fixed("bits", Kind::kBits, 1, p.rows, p.n_pre, kRead);
     p.values = Values(item, p.rows, p.n_pre);
+    Apart(p.acc, {&p.weight, &p.key, &p.step, &p.bits, &p.values});
     p.mean = Regenerated{nullptr, p.n_pre, p.n_post, p.n_slots, p.degree, p.scale, p.delay, Law(p.law), p.skip}.MeanDegree();
     return p;
+  }
+
+  // Checked once, read again: nothing of that is written in the same call.
+  void Apart(const Operand& written, std::initializer_list<const Operand*> read) {
+    for (const Operand* o : read)
+      if (o->buffer == written.buffer) Fail("buffer " + Number(o->buffer) + " is written over what is read beside it");
   }
 
   // What events are worth, or nothing where each is 1.
@@ -346,6 +355,7 @@ class Decoder : Words {
     s.indptr = Fixed("indptr", Kind::kFull, 4, 1, s.n_own + 1, kRead);
     s.order = Fixed("order", Kind::kFull, 4, 1, s.permuted ? s.nnz : 1, kRead);
     s.bits = Fixed("bits", Kind::kBits, 1, s.rows, s.n_own, kRead);
+    Apart(s.weight, {&s.indices, &s.indptr, &s.order, &s.bits});
     for (int64_t v = 0; v < n_values && Good(); ++v) {
       const Role role = s.roles[size_t(v)];
       const bool shared = role == Role::kShared;
@@ -353,6 +363,24 @@ class Decoder : Words {
       s.values.push_back(Fixed("value", shared ? Kind::kScalar : Kind::kFull, item, shared ? 1 : s.rows, n, kRead));
     }
     return s;
+  }
+
+  Instruction ReadCross() {
+    Cross c{};
+    c.f64 = Flag("type");
+    c.rows = Size("number of rows");
+    c.n = Next("number of elements", 0, kMaxIndex);
+    Tiled(c.rows, c.n);
+    if (c.n > p_.tile) Fail("a product needs tiles of whole rows");
+    if (Times(std::min(c.rows, p_.band), c.n) > kMaxProduct) Fail("the tiles of a product are too large");
+    const int64_t item = c.f64 ? 8 : 4;
+    c.first = Fixed("first", Kind::kFull, item, c.rows, c.n, kRead);
+    c.from = Fixed("from", Kind::kFull, item, c.rows, c.n, kRead);
+    c.weight = Fixed("weight", Kind::kFull, item, 1, Times(c.n, c.n), kRead);
+    c.out = Fixed("product", Kind::kFull, item, c.rows, c.n, kWrite);
+    if (p_.IsTemp(c.weight.buffer)) Fail("the weight of a product is a temporary");
+    Apart(c.out, {&c.first, &c.from, &c.weight});
+    return c;
   }
 
   int64_t steps_ = 0;

@@ -83,6 +83,24 @@ void Strips(const T* src, int64_t width, const EventLists<T>& events, int64_t n_
   }
 }
 
+// Lists, for each row, of the inputs that are non-zero; returns how many there are.
+template <class T>
+int64_t ListByRow(const T* spikes, int64_t n_in, int64_t n_rows, EventLists<T>* events) {
+  int64_t count = 0;
+  events->unit = true;
+  for (int64_t r = 0; r < n_rows; ++r) {
+    const T* row = spikes + r * n_in;
+    events->start[r] = int32_t(count);
+    const int64_t end = count + NonZero(row, n_in, events->at.get() + count);
+    for (; count < end; ++count) {
+      events->value[count] = row[events->at[count]];
+      events->unit &= events->value[count] == T(1);
+    }
+  }
+  events->start[n_rows] = int32_t(count);
+  return count;
+}
+
 // y (n_rows, n_out) = b (n_out; nullptr: 0) + s (n_rows, n_in) W (n_in, n_out).
 template <class T>
 void EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows, int64_t n_in, int64_t n_out, T* y) {
@@ -90,18 +108,7 @@ void EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows,
   EventLists<T> events(tile, tile * n_in);
   for (int64_t r0 = 0; r0 < n_rows; r0 += tile) {
     const int64_t rows = std::min(tile, n_rows - r0);
-    int64_t count = 0;
-    events.unit = true;
-    for (int64_t r = 0; r < rows; ++r) {
-      const T* row = spikes + (r0 + r) * n_in;
-      events.start[r] = int32_t(count);
-      const int64_t end = count + NonZero(row, n_in, events.at.get() + count);
-      for (; count < end; ++count) {
-        events.value[count] = row[events.at[count]];
-        events.unit &= events.value[count] == T(1);
-      }
-    }
-    events.start[rows] = int32_t(count);
+    ListByRow(spikes + r0 * n_in, n_in, rows, &events);
     Strips<T, kAccumulators>(weight, n_out, events, rows, false, bias, 0, y + r0 * n_out);
   }
 }

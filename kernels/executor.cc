@@ -233,9 +233,8 @@ class Executor final : public Team::Work {
     return rest < 0 ? rest + n : rest;
   }
 
-  void RunPart(const Push&, const Part&) const {}
-  void RunPart(const Procedural&, const Part&) const {}
-  void RunPart(const Stdp&, const Part&) const {}
+  template <class I>
+  void RunPart(const I&, const Part&) const {}  // what runs in blocks or in tiles
 
   void RunPart(const Take& t, const Part& part) const {
     const size_t bytes = size_t((part.end - part.begin) * t.item);
@@ -292,14 +291,14 @@ class Executor final : public Team::Work {
   // ---- a tile through all loops ----
 
   int64_t TilesPerRow() const { return (p_.tile_n + p_.tile - 1) / p_.tile; }
-  int64_t Tiles() const { return p_.tile_rows * TilesPerRow(); }
+  int64_t Tiles() const { return (p_.tile_rows + p_.band - 1) / p_.band * TilesPerRow(); }
 
   void RunTiles() {
     const int64_t members = team_.members(), tiles = Tiles();
     int64_t work = 0;
     for (const Loop& loop : p_.loops)
       for (const Stage& stage : loop.stages)
-        for (const Instruction& instruction : stage) work += loop.steps * KnownWork{}(std::get<KernelCall>(instruction));
+        for (const Instruction& instruction : stage) work += loop.steps * std::visit(KnownWork{}, instruction);
     for (Desk& desk : desks_) desk.temps = Zeroed<char>(temp_bytes_);
     if (members == 1 || tiles == 1 || work < kWorthHiring) {
       for (int64_t tile = 0; tile < tiles; ++tile) RunTile(tile, 0);
@@ -312,30 +311,47 @@ class Executor final : public Team::Work {
   }
 
   void RunTile(int64_t tile, int64_t member) {
-    const int64_t row = tile / TilesPerRow(), begin = tile % TilesPerRow() * p_.tile, end = std::min(begin + p_.tile, p_.tile_n);
+    const int64_t first = tile / TilesPerRow() * p_.band, begin = tile % TilesPerRow() * p_.tile;
     char* temps = desks_[size_t(member)].temps.data();
     std::memset(temps, 0, size_t(temp_bytes_));
+    Tile place{first, std::min(first + p_.band, p_.tile_rows), begin, std::min(begin + p_.tile, p_.tile_n), 0, temps};
     for (const Loop& loop : p_.loops)
-      for (int64_t s = 0; s < loop.steps; ++s)
+      for (int64_t s = 0; s < loop.steps; ++s) {
+        place.t = loop.reverse ? loop.steps - 1 - s : s;
         for (const Stage& stage : loop.stages)
           for (const Instruction& instruction : stage)
-            CallOnTile(std::get<KernelCall>(instruction), loop.reverse ? loop.steps - 1 - s : s, row, begin, end, temps);
+            if (const auto* c = std::get_if<Cross>(&instruction)) c->f64 ? CrossOnTile<double>(*c, place) : CrossOnTile<float>(*c, place);
+            else CallOnTile(std::get<KernelCall>(instruction), place);
+      }
   }
 
+  struct Tile {
+    int64_t row_begin, row_end, begin, end, t;
+    char* temps;
+  };
   // A temporary is addressed as if the tile's first element were its element 0.
-  char* OnTile(const Operand& o, int64_t t, int64_t row, int64_t begin, char* temps) const {
-    const int64_t offset = o.shift + t * o.stride;
+  char* OnTile(const Operand& o, const Tile& tile, int64_t row) const {
+    const int64_t offset = o.shift + tile.t * o.stride;
     if (!p_.IsTemp(o.buffer)) return buffers_[size_t(o.buffer)] + offset + row * o.row_stride;
-    const int64_t skipped = o.kind == Kind::kBits ? begin / 8 : o.kind == Kind::kFull || o.kind == Kind::kRow ? begin * o.item : 0;
-    return temps + temp_offsets_[size_t(o.buffer - p_.n_args - p_.n_results)] + offset - skipped;
+    const int64_t skipped = o.kind == Kind::kBits ? tile.begin / 8 : o.kind == Kind::kFull || o.kind == Kind::kRow ? tile.begin * o.item : 0;
+    return tile.temps + temp_offsets_[size_t(o.buffer - p_.n_args - p_.n_results)] + offset - skipped + (row - tile.row_begin) * o.row_stride;
   }
 
-  void CallOnTile(const KernelCall& k, int64_t t, int64_t row, int64_t begin, int64_t end, char* temps) const {
+  void CallOnTile(const KernelCall& k, const Tile& tile) const {
     const void* in[kMaxOperands];
     void* out[kMaxOperands];
-    for (size_t i = 0; i < k.in.size(); ++i) in[i] = OnTile(k.in[i], t, row, begin, temps);
-    for (size_t i = 0; i < k.out.size(); ++i) out[i] = OnTile(k.out[i], t, row, begin, temps);
-    k.function(in, out, begin, end, row * k.n);
+    for (int64_t row = tile.row_begin; row < tile.row_end; ++row) {
+      for (size_t i = 0; i < k.in.size(); ++i) in[i] = OnTile(k.in[i], tile, row);
+      for (size_t i = 0; i < k.out.size(); ++i) out[i] = OnTile(k.out[i], tile, row);
+      k.function(in, out, tile.begin, tile.end, row * k.n);
+    }
+  }
+
+  template <class T>
+  void CrossOnTile(const Cross& c, const Tile& tile) const {
+    const auto at = [&](const Operand& o, int64_t row) { return reinterpret_cast<T*>(OnTile(o, tile, row)); };
+    const int64_t row = tile.row_begin, rows = tile.row_end - row;
+    ActiveTable().of<T>().cross_rows(at(c.from, row), at(c.weight, 0), at(c.first, row), rows, c.n, c.n, at(c.out, row));
   }
 
   // ---- faults ----

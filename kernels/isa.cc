@@ -1,5 +1,6 @@
 // Compiled once per instruction set, with -DBS_ISA=avx512|avx2|baseline and that set's flags.
 #include "bits.h"
+#include "cross.h"
 #include "csr.h"
 #include "event_conv.h"
 #include "event_dense.h"
@@ -20,9 +21,9 @@ namespace brainsim {
 template <class T>
 constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
-  return {NonZero<T>,        SumRow<T>,         CsrPush<T>,   PushBits<T>,   ProceduralPush<T>, CsrPull<T>,
-          CsrOuterEach<T>,   CsrOuterShared<T>, StdpCsr<T>,   EventDense<T>, EventDenseOuter<T>, SampledDense<T>,
-          EventConv<T>,      EventConvOuter<T>, EventConvPull<T>};
+  return {NonZero<T>,        SumRow<T>,       CsrPush<T>,      PushBits<T>,        ProceduralPush<T>, CsrPull<T>,
+          CsrOuterEach<T>,   CsrOuterShared<T>, StdpCsr<T>,     EventDense<T>,      CrossRows<T>,      EventDenseOuter<T>,
+          SampledDense<T>,   EventConv<T>,    EventConvOuter<T>, EventConvPull<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);

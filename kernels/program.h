@@ -99,7 +99,14 @@ struct Stdp {
   std::vector<Operand> values;
 };
 
-using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather, Procedural, Stdp>;
+// out = first + from weight (n, n), all three (rows, n); in tiles of whole rows only.
+struct Cross {
+  bool f64;
+  int64_t rows, n;
+  Operand first, from, weight, out;
+};
+
+using Instruction = std::variant<KernelCall, Push, Take, Count, Sum, Copy, Gather, Procedural, Stdp, Cross>;
 using Stage = std::vector<Instruction>;  // independent of each other
 
 struct Loop {
@@ -114,6 +121,7 @@ struct Program {
   std::vector<int64_t> needed;  // bytes of each argument and result
   std::vector<std::pair<int64_t, int64_t>> aliases;  // (argument, result) that share their memory, or are to be copied
   int64_t tile = 0;             // > 0: so many elements of a row run through all loops before the next ones begin, with temps of their own
+  int64_t band = 1;             // rows of a tile
   int64_t tile_rows = 0, tile_n = 0;  // what the tiles cut up
   std::vector<Loop> loops;
   int64_t n_pushes = 0;

@@ -87,6 +87,7 @@ struct CutInstruction {
   Cut operator()(const Take& t) const { return CutElements(t.rows, t.n, members); }
   Cut operator()(const Count& c) const { return CutRows(c.rows, c.n / kBitsWord, members); }
   Cut operator()(const Sum& s) const { return CutRows(s.rows, s.n, members); }
+  Cut operator()(const Cross& c) const { return Whole(c.rows, c.n); }
   Cut operator()(const Copy&) const { return Whole(1, 0); }
   Cut operator()(const Gather& g) const { return CutElements(g.rows, g.m, members); }
 };
@@ -100,6 +101,7 @@ struct KnownWork {
   int64_t operator()(const Take& t) const { return t.rows * t.n * 2; }
   int64_t operator()(const Count& c) const { return c.rows * c.n / 16; }
   int64_t operator()(const Sum& s) const { return s.rows * s.n / 2; }
+  int64_t operator()(const Cross& c) const { return c.rows * c.n * (1 + c.n / 16); }
   int64_t operator()(const Copy& c) const { return c.bytes / 8; }
   int64_t operator()(const Gather& g) const { return g.rows * g.m * 4; }
 };

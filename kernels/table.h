@@ -30,6 +30,7 @@ struct Loops {
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
   Fault (*stdp_csr)(const Synapses&, const Update<T>&, const int32_t*, int64_t, T*, T*);
   void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
+  void (*cross_rows)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
   void (*sampled_dense)(const T*, const T*, const uint8_t*, int64_t, int64_t, int64_t, T*);
   void (*event_conv)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);

@@ -119,6 +119,16 @@ inline uint64_t NonZeroMask(const double* p) {
 #endif
 }
 
+// How many of values[0..n) are not 0.
+template <class T>
+int64_t CountNonZero(const T* values, int64_t n) {
+  constexpr int64_t kLanes = Lanes<T>::kCount;
+  int64_t count = 0, i = 0;
+  for (; i + kLanes <= n; i += kLanes) count += __builtin_popcountll(NonZeroMask(values + i));
+  for (; i < n; ++i) count += values[i] != T(0);
+  return count;
+}
+
 // Writes the ascending positions of the non-zero entries of values[0..n) to `ids` (room for n) and returns how many there are.
 template <class T>
 int64_t NonZero(const T* values, int64_t n, int32_t* ids) {

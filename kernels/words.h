@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 namespace brainsim {
@@ -16,6 +17,12 @@ inline int64_t Times(int64_t a, int64_t b) {
 }
 
 inline std::string Number(int64_t value) { return std::to_string(value); }
+
+inline float BitsToFloat(int32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 class Words {
  public:

@@ -7,6 +7,7 @@ state once and writes it once. Three ways in:
     fuse.pointwise(step)   a function of arrays of one shape as one kernel; jit, grad, vmap, jvp
     fuse.scan(step)        such a function over time: a tile of elements runs through all steps in the cache, forward
                            and backward; the backward step is JAX's own derivative of `step`, fused in the same way
+    fuse.feedback(step)    the same where the elements of a row hear what they emitted through a dense matrix
     fuse.loop(body, ...)   `jax.lax.scan` for a network: pointwise operations become kernels, event operators stay
                            operators, and all steps together one native call; `run` and `simulate` use it
 
@@ -34,6 +35,7 @@ all of this off; `BRAINSIM_CACHE` is the folder that machine code is kept in.
                                                           segments              gradients that recompute
 """
 
+from .feedback import feedback as feedback
 from .loop import loop as loop
 from .pointwise import pointwise as pointwise
 from .scan import scan as scan

@@ -51,6 +51,11 @@ def domain_of(shape: Shape, operands: Sequence[Shape]) -> Domain:
     return min(drafts, key=lambda draft: sum(kind == Kind.FULL for kind in draft.kinds))
 
 
+def rows_of(shape: Shape, operands: Sequence[Shape]) -> Domain:
+    """The domain as rows along its last axis."""
+    return _cut(shape, operands, len(shape) - 1)
+
+
 def _cut(shape: Shape, operands: Sequence[Shape], cut: int) -> Domain:
     long = [axis for axis, length in enumerate(shape) if length > 1]
     sets = {

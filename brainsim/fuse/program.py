@@ -3,7 +3,8 @@
     for loop in loops:  for t in 0 ... steps - 1 (or backwards):  for stage in loop:  all instructions of the stage
 
 Instructions of a stage do not depend on each other. With `tile` > 0 the order is for tile: for loop: for t, every
-instruction is a kernel over one domain, and temporary buffers hold one tile: a long scan then stays in the cache.
+instruction is a kernel or a product over one domain, and temporary buffers hold one tile, `band` rows of `tile`
+elements: a long scan then stays in the cache.
 Buffers are numbered: operands, results, temporaries. `kernels/program.h` decodes the numbers, once per executable.
 """
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from .kernel import Kernel
 
-VERSION = 1
+VERSION = 2
 TARGET = "bs_fused_v1"
 
 
@@ -55,6 +56,7 @@ class Opcode(enum.IntEnum):
     GATHER = 6
     PROCEDURAL = 7
     STDP = 8
+    CROSS = 9
 
 
 class Instruction(NamedTuple):
@@ -83,7 +85,8 @@ class Program(NamedTuple):
         temps: Bytes of each temporary buffer, which starts as zeros.
         aliases: Pairs (operand, result) that share memory.
         loops: What to do.
-        tile: Elements of a tile, or 0 for step-major order.
+        tile: Elements of a row of a tile, or 0 for step-major order.
+        band: Rows of a tile.
     """
 
     kernels: tuple[Kernel, ...]
@@ -93,11 +96,13 @@ class Program(NamedTuple):
     aliases: tuple[tuple[int, int], ...]
     loops: tuple[Loop, ...]
     tile: int = 0
+    band: int = 1
 
     def encode(self) -> np.ndarray:
         """The program as int64 words."""
         words = [VERSION, self.n_args, self.n_results, len(self.temps), *self.temps]
-        words += [len(self.aliases), *(number for pair in self.aliases for number in pair), self.tile, len(self.loops)]
+        words += [len(self.aliases), *(number for pair in self.aliases for number in pair)]
+        words += [self.tile, self.band, len(self.loops)]
         for loop in self.loops:
             words += [loop.steps, int(loop.reverse), sum(map(len, loop.stages))]
             for stage, instructions in enumerate(loop.stages):

@@ -26,12 +26,13 @@ pullback_p = Primitive("fused_scan_pullback")  # carry, others, cotangents of `g
 scan_p.multiple_results = tangent_p.multiple_results = pullback_p.multiple_results = True
 
 
-def _scan_shape(*operands: Any, how: Recurrence) -> list[ShapedArray]:
+def scan_shape(*operands: Any, how: Recurrence) -> list[ShapedArray]:
+    """Types of the results of a recurrence."""
     return [how.full(how.out_lead(i), out.dtype) for i, out in enumerate(how.element.outs)]
 
 
 def _tangent_shape(*operands: Any, how: Recurrence, active: Any) -> list[ShapedArray]:
-    shapes = _scan_shape(how=how)
+    shapes = scan_shape(how=how)
     return [shapes[i] for i in floating(how.element.outs)]
 
 
@@ -66,7 +67,7 @@ def _tangent_transpose(cts: Any, *operands: Any, how: Recurrence, active: tuple[
     return [None] * len(primals) + grads
 
 
-def _jvp_of(function: Callable[..., Sequence[Any]]) -> Callable[..., tuple[Any, Any]]:
+def derivative_of(function: Callable[..., Sequence[Any]]) -> Callable[..., tuple[Any, Any]]:
     """Differentiate by the definition: second derivatives run on XLA."""
 
     def rule(primals: Any, tangents: Any, **params: Any) -> tuple[Any, Any]:
@@ -77,7 +78,7 @@ def _jvp_of(function: Callable[..., Sequence[Any]]) -> Callable[..., tuple[Any, 
     return rule
 
 
-def _mapped(operand: Any, axis: int | None, how: Recurrence, count: int, lead: int, whole: bool) -> Any:
+def with_axis(operand: Any, axis: int | None, how: Recurrence, count: int, lead: int, whole: bool) -> Any:
     """An operand with the mapped axis as the first of the domain; `whole` ones repeat over nothing."""
     moved = first_axis(operand, axis, len(how.domain), lead)
     return jnp.broadcast_to(moved, (*moved.shape[:lead], count, *how.domain)) if whole else moved
@@ -90,13 +91,14 @@ def _batch(primitive: Primitive, extra: Callable[..., list[tuple[int, bool]]], o
         count = map_size(operands, axes)
         first = [(how.lead(i), i < how.n_carry) for i in range(how.n_carry + len(how.timed))]
         kinds = [*first, *extra(how, **params)]
-        moved = [_mapped(x, axis, how, count, *kind) for x, axis, kind in zip(operands, axes, kinds, strict=True)]
+        moved = [with_axis(x, axis, how, count, *kind) for x, axis, kind in zip(operands, axes, kinds, strict=True)]
         return primitive.bind(*moved, how=how.mapped(count), **params), outs(how, **params)
 
     return rule
 
 
-def _attach(primitive: Primitive, shape: Any, portable: Any, native: Any, jvp: Any, batch: Any) -> None:
+def attach(primitive: Primitive, shape: Any, portable: Any, native: Any, jvp: Any, batch: Any) -> None:
+    """Give a primitive its type, its ways to run, and its rules."""
     primitive.def_abstract_eval(shape)
     primitive.def_impl(functools.partial(xla.apply_primitive, primitive))
     mlir.register_lowering(primitive, mlir.lower_fun(portable, multiple_results=True))
@@ -107,7 +109,7 @@ def _attach(primitive: Primitive, shape: Any, portable: Any, native: Any, jvp: A
 
 
 def _scan_native(*operands: Any, how: Recurrence) -> list[Any]:
-    return tiles.forward(operands, how, _scan_shape(how=how))
+    return tiles.forward(operands, how, scan_shape(how=how))
 
 
 def _pullback_native(*operands: Any, how: Recurrence, wanted: Any, given: Any) -> Sequence[Any]:
@@ -118,32 +120,32 @@ def _pullback_native(*operands: Any, how: Recurrence, wanted: Any, given: Any) -
     return tiles.backward(operands, how, backward, _pullback_shape(how=how, wanted=wanted, given=given))
 
 
-_attach(
+attach(
     scan_p,
-    _scan_shape,
+    scan_shape,
     definition,
     _scan_native,
     _scan_jvp,
     _batch(scan_p, lambda how: [], lambda how: [how.out_lead(i) for i in range(len(how.element.outs))]),
 )
-_attach(
+attach(
     tangent_p,
     _tangent_shape,
     tangent_definition,
     None,
-    _jvp_of(tangent_definition),
+    derivative_of(tangent_definition),
     _batch(
         tangent_p,
         lambda how, active: [(how.lead(i), i < how.n_carry) for i in active],
         lambda how, active: [how.out_lead(i) for i in floating(how.element.outs)],
     ),
 )
-_attach(
+attach(
     pullback_p,
     _pullback_shape,
     pullback_definition,
     _pullback_native,
-    _jvp_of(pullback_definition),
+    derivative_of(pullback_definition),
     _batch(
         pullback_p,
         lambda how, wanted, given: [(how.out_lead(i), True) for i in given],

@@ -18,7 +18,7 @@ from . import compile
 from .domain import Domain, domain_of
 from .element import Element, element_of
 from .native import element_kernel, why_not
-from .program import Kind, Loop, Operand, Program, run_kernel
+from .program import Instruction, Kind, Loop, Operand, Program, run_kernel
 from .recurrence import Recurrence, split
 from .scalar import floating, with_values
 
@@ -34,9 +34,9 @@ def forward(operands: Sequence[Any], how: Recurrence, results: Sequence[Any]) ->
     """The recurrence."""
     layout = _layout(operands, how)
     count, n_carry = len(operands), how.n_carry
-    places = [_place(i, x, layout, how) for i, x in enumerate(operands)]
+    places = [place(i, x, layout, how) for i, x in enumerate(operands)]
     carry = [Operand(count + i, Kind.FULL, operands[i].dtype.itemsize) for i in range(n_carry)]
-    ys = [_full(count + i, out.dtype, layout, timed=True) for i, out in enumerate(results) if i >= n_carry]
+    ys = [full(count + i, out.dtype, layout, timed=True) for i, out in enumerate(results) if i >= n_carry]
     kernel = element_kernel(how.element, layout.kinds)
     compile.load(kernel)
     step = run_kernel(0, layout.rows, layout.n, [*carry, *places[n_carry:]], [*carry, *ys])
@@ -136,86 +136,131 @@ def backward(operands: Sequence[Any], how: Recurrence, parts: Backward, results:
     """The pullback."""
     primals, cts = split(operands, how)
     layout = _layout(primals, how)
-    book = _Book(operands, how, parts, layout)
-    program = book.program(len(results))
+    kept = how.length * sum(how.element.ins[i].dtype.itemsize for i in parts.kept)
+    book = Book(operands, how, parts, layout, _tile(layout, KEPT // max(kept, 1)))
     leads = [how.lead(i) for i in range(len(primals))]
-    return program.call([*layout.spread(primals, leads), *cts], results)
+    return book.program(len(results)).call([*layout.spread(primals, leads), *cts], results)
 
 
-class _Book:
-    """Which buffer holds what during a pullback."""
+class Book:
+    """Which buffer holds what during a pullback, and what is done with it.
 
-    def __init__(self, operands: Sequence[Any], how: Recurrence, parts: Backward, layout: Domain):
-        self.operands, self.how, self.parts, self.layout = operands, how, parts, layout
+    Args:
+        operands: Operands of the recurrence, the cotangents given, and what else the program gets.
+        how: The recurrence.
+        parts: The functions of one element.
+        layout: Its domain.
+        tile: Elements of a row of a tile.
+        band: Rows of a tile.
+    """
+
+    def __init__(
+        self, operands: Sequence[Any], how: Recurrence, parts: Backward, layout: Domain, tile: int, band: int = 1
+    ):
+        self.operands, self.how, self.parts, self.layout, self.tile, self.band = (
+            operands,
+            how,
+            parts,
+            layout,
+            tile,
+            band,
+        )
         ins, width = how.element.ins, lambda i: how.element.ins[i].dtype.itemsize
-        self.tile = _tile(layout, KEPT // max(how.length * sum(width(i) for i in parts.kept), 1))
         first = len(operands) + len(parts.wanted)  # number of the first temporary
         own = [i for i in parts.moving if i not in parts.wanted]
-        self.temps = [how.length * self.tile * width(i) for i in parts.kept] + [self.tile * width(i) for i in own]
-        self.primals = [_place(i, x, layout, how) for i, x in enumerate(operands[: len(ins)])]
-        self.carries = {
-            i: Operand(first + k, Kind.FULL, width(i), self.tile * width(i)) for k, i in enumerate(parts.kept)
-        }
+        row = tile * band
+        self.temps = [how.length * row * width(i) for i in parts.kept] + [row * width(i) for i in own]
+        self.primals = [place(i, x, layout, how) for i, x in enumerate(operands[: len(ins)])]
+        self.carries = {i: Operand(first + k, Kind.FULL, width(i), row * width(i)) for k, i in enumerate(parts.kept)}
         self.cts = {i: Operand(first + len(parts.kept) + k, Kind.FULL, width(i)) for k, i in enumerate(own)}
         for k, i in enumerate(parts.wanted):
-            self.cts[i] = _full(len(operands) + k, ins[i].dtype, layout, timed=bool(how.lead(i)))
+            self.cts[i] = full(len(operands) + k, ins[i].dtype, layout, timed=bool(how.lead(i)))
         self.seeds = {
-            i: _full(len(ins) + k, how.element.outs[i].dtype, layout, timed=i >= how.n_carry)
+            i: full(len(ins) + k, how.element.outs[i].dtype, layout, timed=i >= how.n_carry)
             for k, i in enumerate(parts.given)
         }
+        self.before = [self.carries.get(i, operand) for i, operand in enumerate(self.primals)]
+        self.ys = [i for i in parts.given if i >= how.n_carry]
 
     def program(self, n_results: int) -> Program:
-        """The loops: start, forward once more, backward."""
-        parts, how, layout = self.parts, self.how, self.layout
-        n_carry, length = how.n_carry, how.length
-        sums = [self.cts[i] for i in parts.wanted if i >= n_carry and not how.lead(i)]
-        carry_cts = [self.cts[i] for i in parts.moving]
-        kept = [self.carries[i] for i in parts.kept]
-        before = [self.carries.get(i, self.primals[i]) for i in range(len(self.primals))]
-        kinds = [Kind.FULL if i in self.carries else kind for i, kind in enumerate(layout.kinds)]
-
-        start = [self.primals[i] for i in parts.kept] + [self.seeds[i] for i in parts.given if i < n_carry]
-        again = [before[i] for i in parts.again_uses]
-        later = [carry._replace(shift=carry.stride) for carry in kept]
-        ys = [self.seeds[i] for i in parts.given if i >= n_carry]
-        given = [*before, *carry_cts, *ys, *sums]
-        others = [self.cts[i] for i in parts.wanted if i >= n_carry]
-        pull_kinds = [*kinds, *(Kind.FULL for _ in given[len(before) :])]
-
+        """Start, forward once more, backward."""
+        parts = self.parts
+        kinds = [operand.kind for operand in self.before]
+        pull_kinds = [*kinds, *(Kind.FULL for _ in self.pulled()[len(kinds) :])]
         kernels = (
-            element_kernel(parts.start, [Kind.FULL for _ in start]),
+            element_kernel(parts.start, [Kind.FULL for _ in self.started()]),
             element_kernel(parts.again, [kinds[i] for i in parts.again_uses]),
             element_kernel(parts.pull, [pull_kinds[i] for i in parts.pull_uses]),
         )
         for kernel in kernels:
             compile.load(kernel)
-        run = lambda k, ins, outs: ((run_kernel(k, layout.rows, layout.n, ins, outs),),)
-        loops = [
-            Loop(1, run(0, start, [*kept, *carry_cts, *sums])),
-            Loop(length - 1, run(1, again, later)),
-            Loop(length, run(2, [given[i] for i in parts.pull_uses], [*carry_cts, *others]), reverse=True),
-        ]
-        if not kept or length == 1:
-            del loops[1]
-        if not (kept or carry_cts or sums):
-            del loops[0]
-        return Program(kernels, len(self.operands), n_results, tuple(self.temps), (), tuple(loops), self.tile)
+        loops = (*self.start(), *self.again(), *self.backward())
+        temps = tuple(self.temps)
+        return Program(kernels, len(self.operands), n_results, temps, (), loops, self.tile, self.band)
+
+    def run(self, kernel: int, ins: Sequence[Operand], outs: Sequence[Operand]) -> tuple[Instruction, ...]:
+        """A stage: one of the kernels."""
+        return (run_kernel(kernel, self.layout.rows, self.layout.n, ins, outs),)
+
+    def start(self) -> tuple[Loop, ...]:
+        """The kept carry of the first step, the cotangents of the last one, and sums of 0."""
+        kept = [self.carries[i] for i in self.parts.kept]
+        begun = [*kept, *self.carry_cts(), *self.sums()]
+        return (Loop(1, (self.run(0, self.started(), begun),)),) if begun else ()
+
+    def again(self) -> tuple[Loop, ...]:
+        """The kept carries of all steps."""
+        kept = [self.carries[i] for i in self.parts.kept]
+        stage = self.run(1, [self.before[i] for i in self.parts.again_uses], [after(carry, 1) for carry in kept])
+        return (Loop(self.how.length - 1, (stage,)),) if kept and self.how.length > 1 else ()
+
+    def backward(self) -> tuple[Loop, ...]:
+        """The steps from the last to the first."""
+        ins = self.pulled()
+        stage = self.run(2, [ins[i] for i in self.parts.pull_uses], [*self.carry_cts(), *self.others()])
+        return (Loop(self.how.length, (stage,), reverse=True),)
+
+    def started(self) -> list[Operand]:
+        """What the start reads."""
+        given = [self.seeds[i] for i in self.parts.given if i < self.how.n_carry]
+        return [*(self.primals[i] for i in self.parts.kept), *given]
+
+    def pulled(self) -> list[Operand]:
+        """What one step backward may read, in the order of `Backward.pull`."""
+        return [*self.before, *self.carry_cts(), *(self.seeds[i] for i in self.ys), *self.sums()]
+
+    def carry_cts(self) -> list[Operand]:
+        """The cotangents of the carry."""
+        return [self.cts[i] for i in self.parts.moving]
+
+    def others(self) -> list[Operand]:
+        """The cotangents of the other operands."""
+        return [self.cts[i] for i in self.parts.wanted if i >= self.how.n_carry]
+
+    def sums(self) -> list[Operand]:
+        """Those that are summed over time."""
+        return [self.cts[i] for i in self.parts.wanted if i >= self.how.n_carry and not self.how.lead(i)]
 
 
 def _layout(operands: Sequence[Any], how: Recurrence) -> Domain:
     return domain_of(how.domain, [x.shape[how.lead(i) :] for i, x in enumerate(operands)])
 
 
-def _place(i: int, operand: Any, layout: Domain, how: Recurrence) -> Operand:
+def place(i: int, operand: Any, layout: Domain, how: Recurrence) -> Operand:
     """Operand number `i` of the recurrence."""
     kind, width = layout.kinds[i], operand.dtype.itemsize
     return Operand(i, kind, width, layout.stride(kind) * width * how.lead(i))
 
 
-def _full(buffer: int, dtype: Any, layout: Domain, timed: bool) -> Operand:
+def full(buffer: int, dtype: Any, layout: Domain, timed: bool) -> Operand:
     """An array of the domain, or, with an axis of time, one for each step."""
     width = np.dtype(dtype).itemsize
     return Operand(buffer, Kind.FULL, width, layout.stride(Kind.FULL) * width * timed)
+
+
+def after(operand: Operand, steps: int) -> Operand:
+    """An operand some steps later."""
+    return operand._replace(shift=operand.shift + steps * operand.stride)
 
 
 def _tile(layout: Domain, most: int) -> int:

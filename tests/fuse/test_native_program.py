@@ -20,6 +20,7 @@ llvm = pytest.importorskip("llvmlite.binding")
 
 FULL, ROW, SCALAR, COLUMN, BITS = range(5)
 KERNEL, PUSH, TAKE, COUNT, SUM, COPY, GATHER = range(7)
+CROSS = 9
 NONE = [-1, 0, 4, 0, 0]
 LOOP = """
 define void @k(ptr %in, ptr %out, i64 %begin, i64 %end, i64 %base) {{
@@ -99,8 +100,8 @@ def loop(steps: int, *instructions: list[int], reverse: bool = False) -> list[in
     return [steps, int(reverse), len(instructions), *(w for i in instructions for w in i)]
 
 
-def program(n_args: int, n_results: int, *loops: list[int], temps=(), aliases=(), tile: int = 0) -> np.ndarray:
-    words = [1, n_args, n_results, len(temps), *temps, len(aliases), *(w for pair in aliases for w in pair), tile]
+def program(n_args: int, n_results: int, *loops: list[int], temps=(), aliases=(), tile: int = 0, band=1) -> np.ndarray:
+    words = [2, n_args, n_results, len(temps), *temps, len(aliases), *(w for pair in aliases for w in pair), tile, band]
     return np.array([*words, len(loops), *(w for one in loops for w in one)], np.int64)
 
 
@@ -270,6 +271,27 @@ def test_tiles():
     np.testing.assert_array_equal(out, 2 * np.cumsum(x, axis=0))
 
 
+@pytest.mark.parametrize("band", [1, 2, 5, 40])
+@pytest.mark.parametrize("density", [0.1, 0.9])
+def test_rows_that_hear_each_other(band, density):
+    """y[t] = x[t] + y[t - 1] W, a band of rows at a time, with what was heard in a temporary."""
+    rows, n, steps, tile = 5, 70, 4, 128
+    rng = np.random.default_rng(1)
+    x, weight = (rng.integers(-1, 2, size).astype(np.float32) for size in ((steps, rows, n), (n, n)))
+    x, weight, move = x * (rng.random(x.shape) < density), weight * (rng.random((n, n)) < 0.1), 4 * rows * n
+    now, before, heard = [2, FULL, 4, move, move], [2, FULL, 4, move, 0], whole(3)
+    first = instruction(KERNEL, 0, 0, rows, n, 2, 1, whole(0), whole(0), whole(2))
+    hear = instruction(CROSS, 0, 0, rows, n, [0, FULL, 4, move, move], before, whole(1), heard)
+    emit = instruction(KERNEL, 1, 1, rows, n, 2, 1, heard, heard, now)
+    loops = loop(1, first), loop(steps - 1, hear, emit)
+    code = program(2, 1, *loops, temps=[4 * tile * band], tile=tile, band=band)
+    (out,) = run(code, [binary("fadd"), binary("fadd")], [x, weight], [x])
+    expected = [2 * x[0]]
+    for row in x[1:]:
+        expected.append(2 * (row + expected[-1] @ weight))
+    np.testing.assert_array_equal(out, expected)
+
+
 def test_executables_hold_their_kernels():
     digest = binary("fdiv")
     assert _native.kernel_users(digest) == 0
@@ -286,6 +308,13 @@ def test_executables_hold_their_kernels():
 
 
 VECTOR = np.zeros(8, np.float32)
+
+
+def product(n: int, first: int = 0, weight: int = 0, out: int = 1) -> list[int]:
+    """One row of n elements through a matrix."""
+    return instruction(CROSS, 0, 0, 1, n, whole(first), whole(0), whole(weight), whole(out))
+
+
 SQUARE = instruction(KERNEL, 0, 0, 1, 8, 2, 1, whole(0), whole(0), whole(1))
 
 
@@ -294,9 +323,9 @@ SQUARE = instruction(KERNEL, 0, 0, 1, 8, 2, 1, whole(0), whole(0), whole(1))
     [
         (program(1, 1)[:-1], "the program ends where its number of loops should stand"),
         (np.r_[program(1, 1), 7], "1 words are left over"),
-        (np.r_[2, program(1, 1)[1:]], "the version is 2, expected 1 to 1"),
+        (np.r_[1, program(1, 1)[1:]], "the version is 1, expected 2 to 2"),
         (program(1, 1, loop(1, SQUARE[:-1])), "the length of an instruction is 22, expected 2 to 21"),
-        (program(1, 1, loop(1, instruction(9, 0))), "the opcode is 9"),
+        (program(1, 1, loop(1, instruction(10, 0))), "the opcode is 10"),
         (
             program(1, 1, loop(1, instruction(KERNEL, 0, 1, 1, 8, 2, 1, whole(0), whole(0), whole(1)))),
             "the kernel is 1",
@@ -314,7 +343,18 @@ SQUARE = instruction(KERNEL, 0, 0, 1, 8, 2, 1, whole(0), whole(0), whole(1))
         ),
         (program(1, 1, loop(1, SQUARE), aliases=[(0, 0)]), "its result must be named"),
         (program(2, 1), "2 arguments and 1 results, got 1 and 1"),
-        (program(1, 1, loop(1, instruction(COPY, 0, 8, whole(0), whole(1))), tile=64), "only kernels run in tiles"),
+        (
+            program(1, 1, loop(1, instruction(COPY, 0, 8, whole(0), whole(1))), tile=64),
+            "only kernels and products",
+        ),
+        (program(1, 1, loop(1, product(8))), "a product runs in tiles only"),
+        (program(1, 1, loop(1, product(65)), tile=64), "a product needs tiles of whole rows"),
+        (program(1, 1, loop(1, product(8, out=0)), tile=64), "cannot be written"),
+        (program(1, 1, loop(1, product(8)), tile=64), "buffer 0 has 32 bytes, the program needs 256"),
+        (program(1, 1, loop(1, product(1, first=1)), tile=64), "written over what is read beside it"),
+        (program(1, 1, loop(1, product(1, weight=2)), temps=[64], tile=64), "weight of a product is a temporary"),
+        (program(1, 1, loop(1, product(1), SQUARE), tile=64), "must have one shape"),
+        (program(1, 1, loop(1, SQUARE), tile=64, band=0), "the number of rows of a tile is 0"),
         (program(1, 1, loop(1, SQUARE), tile=63), "no multiple of 64"),
     ],
 )

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "conv_plan.h"
+#include "cross.h"
 #include "csr.h"
 #include "delay_ring.h"
 #include "event_conv.h"
@@ -211,6 +212,13 @@ void Dense() {
         }
     Require(y == y0, "event_dense");
     Require(dw == dw0, "event_dense_outer");
+    const auto first = Quarters<T>(rows * n_out, 1);
+    std::vector<T> heard(rows * n_out, T(7)), heard0 = first;
+    CrossRows(s.data(), w.data(), first.data(), rows, n_in, n_out, heard.data());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < n_in; ++k)
+        for (int64_t m = 0; m < n_out; ++m) heard0[r * n_out + m] += s[r * n_in + k] * w[k * n_out + m];
+    Require(heard == heard0, "cross_rows");
     std::vector<uint8_t> wanted(rows * n_in);
     for (uint8_t& flag : wanted) flag = uint8_t(Below(round % 3 ? 20 : 2) == 0);
     std::vector<T> few(rows * n_in, T(7));

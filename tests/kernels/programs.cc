@@ -117,7 +117,7 @@ struct Network {
 
   void Write() {
     const int64_t v = 7, ring = 8, counts = 9, sums = 10, recorded = 11, raster = 12, arrivals = 13, bits = 14, copy = 15;
-    b.Put({1, 7, 6, 3, rows * n * 4, rows * word_bytes, rows * n * 4, 0, 0, 2, kSteps, 0, 7});
+    b.Put({2, 7, 6, 3, rows * n * 4, rows * word_bytes, rows * n * 4, 0, 0, 1, 2, kSteps, 0, 7});
     Instruction([&] {
       b.Put({2, 0, 0, rows, n, slots, 1});
       b.Operand(ring, Kind::kFull, 4);
@@ -255,7 +255,7 @@ void Good() {
 void Tiles() {
   const int64_t rows = 3, n = 5000, steps = 6, tile = 128, row = rows * n * 4;
   Builder b;
-  b.Put({1, 1, 1, 2, steps * tile * 4, tile * 4, 0, tile, 2, steps, 0, 2});
+  b.Put({2, 1, 1, 2, steps * tile * 4, tile * 4, 0, tile, 1, 2, steps, 0, 2});
   const auto add = [&](int64_t stage, std::vector<std::array<int64_t, 3>> operands) {
     b.Put({7 + 15, 0, stage, 0, rows, n, 2, 1});
     for (const auto& o : operands) b.Operand(o[0], Kind::kFull, 4, o[1], o[2]);
@@ -305,6 +305,53 @@ bool Short(const Program& p) {
   return bytes < 4000000 && work < 4000000;
 }
 
+// Rows that hear each other, a band at a time: y[t] = x[t] + y[t - 1] W, of which what is heard is a temporary.
+void Bands() {
+  for (int round = 0; round < 60; ++round) {
+    const int64_t rows = 1 + Below(40), n = 1 + Below(round % 2 ? 20 : 150), steps = 2 + Below(4), band = 1 + Below(20);
+    const int64_t tile = (n + 63) / 64 * 64, row = rows * n * 4;
+    Builder b;
+    b.Put({2, 3, 1, 1, band * tile * 4, 0, tile, band, 2, 1, 0, 1, 7 + 15, 0, 0, 0, rows, n, 2, 1});
+    for (const int64_t buffer : {0, 2, 3}) b.Operand(buffer, Kind::kFull, 4);
+    b.Put({steps - 1, 0, 2, 5 + 20, 9, 0, 0, rows, n});
+    b.Operand(0, Kind::kFull, 4, row, row);
+    b.Operand(3, Kind::kFull, 4, row);
+    b.Operand(1, Kind::kFull, 4);
+    b.Operand(4, Kind::kFull, 4);
+    b.Put({7 + 15, 0, 1, 0, rows, n, 2, 1});
+    b.Operand(4, Kind::kFull, 4);
+    b.Operand(2, Kind::kFull, 4);
+    b.Operand(3, Kind::kFull, 4, row, row);
+    const Program p = Decoded(b.words, "add");
+    std::vector<float> x(size_t(steps * rows * n)), weight(size_t(n * n)), none(size_t(rows * n)), y;
+    for (float& value : x) value = Below(1 + round % 10) == 0 ? float(Below(3)) - 1 : 0;
+    for (float& value : weight) value = Below(n) < 2 ? float(Below(3)) - 1 : 0;
+    y = x;
+    for (int64_t r = rows; r < steps * rows; ++r)
+      for (int64_t k = 0; k < n; ++k)
+        for (int64_t j = 0; j < n; ++j) y[size_t(r * n + j)] += y[size_t((r - rows) * n + k)] * weight[size_t(k * n + j)];
+    std::vector<std::vector<char>> arguments, one, other;
+    for (const std::vector<float>* values : {&x, &weight, &none}) {
+      const char* begin = reinterpret_cast<const char*>(values->data());
+      arguments.emplace_back(begin, begin + values->size() * 4);
+    }
+    Threads threads;
+    Require(!Run(p, arguments, {}, &one).fault && !Run(p, arguments, threads.AtOnce(3), &other).fault, "bands have a fault");
+    Require(one == other, "threads change the bits of bands");
+    Require(std::memcmp(one[0].data(), y.data(), y.size() * 4) == 0, "bands");
+    for (int wild = 0; wild < 40; ++wild) {
+      Words words = b.words;
+      const size_t at = size_t(Below(int64_t(words.size())));
+      const bool of_kernel = at >= 12 && (at < 12 + 8 + 15 || at >= words.size() - 15);
+      if (of_kernel) continue;
+      const int64_t values[] = {-1, 0, 1, 3, INT64_MAX, words[at] + 8, words[at] * 2, Below(200)};
+      words[at] = values[Below(8)];
+      Program q;
+      if (Decode(words.data(), int64_t(words.size()), "add", &q).empty() && Short(q)) Run(q, arguments, {}, nullptr);
+    }
+  }
+}
+
 // w += own * other.
 void Learn(const void* const* in, void* const* out, int64_t begin, int64_t end, int64_t) {
   const float *w = static_cast<const float*>(in[0]), own = *static_cast<const float*>(in[1]), *other = static_cast<const float*>(in[2]);
@@ -331,7 +378,7 @@ struct Columns {
     for (uint8_t& byte : bits) byte = uint8_t(Below(256) & Below(256));
     for (int64_t i = 0; i < rows * n_own; ++i) own.push_back(float(Below(9)) / 4);
     for (int64_t i = 0; i < rows * n_other; ++i) other.push_back(float(Below(9)) / 4);
-    b.Put({1, 6, 1, 0, 0, 0, 1, kSteps, 0, 1, 47});
+    b.Put({2, 6, 1, 0, 0, 0, 1, 1, kSteps, 0, 1, 47});
     b.Put({8, 0});
     b.fixed.push_back(b.words.size() + 7);  // how many values the kernel reads
     b.fixed.insert(b.fixed.end(), {b.words.size() + 8, b.words.size() + 9});
@@ -456,6 +503,7 @@ int main() {
   Register();
   Good();
   Tiles();
+  Bands();
   Plastic();
   HostileWords();
   HostileArrays();

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import brainsim as bs
-from brainsim.networks.layers import Chain, Dropout, Flatten, cell, feedback
+from brainsim.networks.layers import Chain, Dropout, Flatten, cell, delayed_recurrent
 from brainsim.neurons import Arctan, Band, CubaLIF, FastSigmoid
 from brainsim.units import ms
 from tests.train.gradients import gradient
@@ -25,8 +25,6 @@ NETS = {
     "dense": lambda: [bs.Linear(6, 20, bias=True), LIF, bs.Linear(20, WIDE, bias=True), LIF],
     "dropout": lambda: [bs.Linear(6, 20), LIF, Dropout(0.3), bs.Linear(20, WIDE)],
     "chain": lambda: [bs.Linear(6, 20), Chain(LIF, bs.Linear(20, WIDE), LIF), bs.Linear(WIDE, WIDE)],
-    "recurrent": lambda: [bs.Linear(6, WIDE), bs.Recurrent(LIF, WIDE)],
-    "late": lambda: [bs.Linear(6, WIDE), bs.Recurrent(LIF, WIDE, delay=3 * ms)],
     "delays": lambda: [bs.Linear(6, WIDE), bs.Recurrent(LIF, WIDE, delay=bs.Uniform(1 * ms, 4 * ms))],
     "refractory": lambda: [bs.Linear(6, 20), bs.LIF(10 * ms, surrogate=BAND, t_ref=2 * ms), bs.Linear(20, WIDE)],
 }
@@ -46,7 +44,7 @@ def slopes(layers, xs):
 def test_the_gradient_is_that_of_the_whole_product(name, monkeypatch):
     xs = drive()
     few, text = slopes(NETS[name](), xs)
-    for module in (cell, feedback):
+    for module in (cell, delayed_recurrent):
         monkeypatch.setattr(module, "marked", lambda neuron: None)
     whole, plain = slopes(NETS[name](), xs)
     assert sum(float(jnp.abs(leaf).sum()) for leaf in whole) > 0
@@ -87,7 +85,8 @@ def test_a_rule_that_needs_no_surrogate_does_not_lose_signals_to_it():
 
 
 def test_two_halves_of_a_recurrent_run_are_the_whole():
-    model, xs = bs.Sequential(bs.Recurrent(LIF, WIDE), dt=1 * ms), drive(width=WIDE)
+    layer = bs.Recurrent(LIF, WIDE, delay=bs.Uniform(1 * ms, 4 * ms))
+    model, xs = bs.Sequential(layer, dt=1 * ms), drive(width=WIDE)
     whole, half = bs.run(model, xs), bs.run(model, xs[:6])
     rest = bs.run(model, xs[6:], state=half.state)
     np.testing.assert_array_equal(rest.out, whole.out[6:])

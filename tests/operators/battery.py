@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from brainsim import fuse
 from brainsim.operators import (
     csr_outer,
     csr_pull,
@@ -51,6 +52,7 @@ def results(dtype: str) -> list[jax.Array]:
         event_conv(normal(60, 5, 21, 22), normal(5, 33, 3, 3)),
         event_conv_outer(events(60, 5, 21, 22), normal(60, 33, 21, 22), (3, 3)),
         jax.vjp(lambda x: event_conv(x, normal(5, 33, 3, 3)), events(60, 5, 21, 22))[1](normal(60, 33, 21, 22))[0],
+        *_hearing(normal(133, 133) / 11, normal(30, 70, 133)),
     ]
 
 
@@ -58,6 +60,23 @@ def _to_few(wanted: jax.Array, weight: jax.Array, ct: jax.Array) -> jax.Array:
     """The gradient to spikes where it is wanted."""
     spikes = jnp.zeros(wanted.shape, weight.dtype)
     return jax.vjp(lambda spikes: event_dense_where(spikes, weight, None, wanted), spikes)[1](ct)[0]
+
+
+def _hearing(weight: jax.Array, xs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The events of `_heard`, and the gradient of their sum to the weight."""
+    (_, events), slope = jax.value_and_grad(_heard, has_aux=True)(weight, xs)
+    return events, slope
+
+
+def _heard(weight: jax.Array, xs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Events of rows of elements that hear each other: few forward, many numbers backward."""
+
+    def step(v: jax.Array, row: tuple[jax.Array, tuple[()]]) -> tuple[jax.Array, tuple[jax.Array, tuple[()]]]:
+        y = jnp.where(row[0] > 1.5, row[0] - v, 0)
+        return row[0] / 2, (y, ())
+
+    out = fuse.feedback(step, jnp.matmul)(jnp.zeros_like(xs[0]), jnp.zeros_like(xs[:1]), weight, xs, ())
+    return out[1][0].sum(), out[1][0]
 
 
 def main() -> None:

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from ... import _checks
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, State, Value
 from ...neurons import Neuron
+from ...neurons.support import marked
 from .base import Layer, Watched
-from .feedback import Feedback, fired, recurrent_slot
+from .feedback import Feedback, fired, recurrent_slot, shifted
 from .learned_delays import Delays, crossed
 from .linear import draw_weight
 
@@ -38,8 +40,13 @@ class Tapped(Layer):
 
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""
-        near = state.near if "near" in state else None
-        return fired(self.neuron, state, x + crossed(state.pending, self.taps, near), dt, key)
+        marker = marked(self.neuron)
+        if marker is None:
+            return fired(self.neuron, state, x + crossed(state.pending, self.taps), dt, key)
+        jump = x + crossed(state.pending, self.taps, state.near)
+        later, y = fired(self.neuron, state, jump, dt, key)
+        mark = marker.step(state.cell, self.neuron.fed(jump), dt, key)[1]
+        return State(cell=later.cell, pending=later.pending, near=shifted(state.near, mark > 0)), y
 
 
 class DelayedRecurrent(Feedback):
@@ -75,6 +82,17 @@ class DelayedRecurrent(Feedback):
     def reach(self) -> int:
         """The longest delay in steps."""
         return self.delays.max_steps
+
+    def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
+        """The neuron's state, and what is under way.
+
+        Where the surrogate is 0 away from the threshold, `near`, bool of the shape of `pending`, says which of the
+        spikes under way pass a gradient on.
+        """
+        state = super().init_state(batch, key, dtype)
+        if marked(self.neuron) is None:
+            return state
+        return State(cell=state.cell, pending=state.pending, near=jnp.ones(state.pending.shape, bool))
 
     def build(
         self, path: str, shape: tuple[int, ...], *, dt: float, key: Array, dtype: Any

@@ -1,7 +1,6 @@
 """What layers have in common whose neurons also project onto each other: neurons, and spikes under way to them.
 
-The spikes of the last steps are the state `pending ([batch], steps, n)`, the oldest first. Where the surrogate is 0
-away from the threshold, `near`, bool of the same shape, says which of them pass a gradient on.
+The spikes of the last steps are the state `pending ([batch], steps, n)`, the oldest first.
 """
 
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from ..._paths import ParameterInfo, parameters_of
 from ..._streams import Stream
 from ..._types import Array, State, Value
 from ...neurons import Neuron
-from ...neurons.support import marked
 from ...values import Uniform
 from .linear import weight_slot
 from .neural import Neural
@@ -50,9 +48,7 @@ class Feedback(Neural):
         """The neuron's state, and what is under way."""
         lead = () if batch is None else (batch,)
         cell = self.neuron.init_state((self.n,), batch=batch, key=key, dtype=dtype)
-        line = (*lead, self.reach, self.n)
-        near = {} if marked(self.neuron) is None else {"near": jnp.ones(line, bool)}
-        return State(cell=cell, pending=jnp.zeros(line, dtype), **near)
+        return State(cell=cell, pending=jnp.zeros((*lead, self.reach, self.n), dtype))
 
     def read(self, state: State, name: str) -> Array:
         """A state of the neuron."""
@@ -82,13 +78,8 @@ def fired(neuron: Neuron, state: State, x: Array, dt: float, key: Stream) -> tup
         dt: Time step (ms).
         key: Random stream of the step.
     """
-    drive = neuron.fed(x)
-    cell, y = neuron.step(state.cell, drive, dt, key)
-    later = {"cell": cell, "pending": shifted(state.pending, y)}
-    marker = marked(neuron)
-    if marker is not None:
-        later["near"] = shifted(state.near, marker.step(state.cell, drive, dt, key)[1] > 0)
-    return State(**later), y
+    cell, y = neuron.step(state.cell, neuron.fed(x), dt, key)
+    return State(cell=cell, pending=shifted(state.pending, y)), y
 
 
 def shifted(line: Array, latest: Array) -> Array:

@@ -9,13 +9,13 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
-from ... import _checks, values
+from ... import _checks, fuse, values
 from ..._streams import Stream
 from ..._types import Array, State, Value
-from .base import Crossing
+from ...operators import event_dense
+from .base import Crossing, Watched
 from .delayed_recurrent import DelayedRecurrent
 from .feedback import Feedback, fired, recurrent_slot
-from .learned_delays import crossed
 from .linear import draw_weight
 
 
@@ -71,10 +71,30 @@ class Recurrent(Feedback):
         before = jnp.zeros_like(ys[: self.delay_steps])
         return (Crossing(jnp.concatenate([before, ys])[: len(ys)], self.weight, jnp.matmul),)
 
+    def unroll(
+        self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
+    ) -> tuple[State, Array, Watched]:
+        """All steps, the rows of a batch each for itself where the neuron allows it; see `Layer.unroll`."""
+        if not self.neuron.pointwise:
+            return super().unroll(state, xs, dt, key, watch)
+
+        def one(cell: State, row: tuple[Array, Array]) -> tuple[State, tuple[Array, Watched]]:
+            x, step = row
+            cell, y = self.neuron.step(cell, self.neuron.fed(x), dt, key._replace(step=step))
+            return cell, (y, {name: getattr(cell, name) for name in watch})
+
+        first, line = jnp.asarray(key.step), jnp.moveaxis(state.pending, -2, 0)
+        steps = first + jnp.arange(len(xs), dtype=first.dtype)
+        out = fuse.feedback(one, event_dense)(state.cell, line, self.weight, xs, steps)
+        if out is None:
+            return super().unroll(state, xs, dt, key, watch)
+        cell, (ys, watched) = out
+        latest = jnp.concatenate([line, ys])[-self.delay_steps :]
+        return State(cell=cell, pending=jnp.moveaxis(latest, 0, -2)), ys, watched
+
     def step(self, state: State, x: Array, dt: float, key: Stream) -> tuple[State, Array]:
         """One step; see `Layer.step`."""
-        near = state.near[..., :1, :] if "near" in state else None
-        return fired(self.neuron, state, x + crossed(state.pending[..., :1, :], self.weight[None], near), dt, key)
+        return fired(self.neuron, state, x + event_dense(state.pending[..., 0, :], self.weight), dt, key)
 
 
 def _slot(delay: Value) -> Value:
