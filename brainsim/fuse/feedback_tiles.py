@@ -84,6 +84,10 @@ class _Book(Book):
         self.temps.append(self.tile * self.band * dtype.itemsize)
         self.before[how.heard] = self.cts[how.heard]
 
+    def shared(self) -> tuple[tuple[int, int], ...]:
+        """Nothing: what was heard is in the place of its cotangent while the cotangents given are read."""
+        return ()
+
     def again(self) -> tuple[Loop, ...]:
         """What was heard, into the place of its cotangents; and the kept carries."""
         late, x, heard = self.early, self.primals[self.echo.heard], self.cts[self.echo.heard]

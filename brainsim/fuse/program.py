@@ -119,9 +119,12 @@ class Program(NamedTuple):
             operands: Arrays.
             results: Shape and dtype of every result.
         """
-        shapes = [jax.ShapeDtypeStruct(result.shape, result.dtype) for result in results]
+        flat = lambda shape: (int(np.prod(shape[:-1])), shape[-1]) if len(shape) > 2 else shape
+        shapes = [jax.ShapeDtypeStruct(flat(result.shape), result.dtype) for result in results]
+        operands = [operand.reshape(flat(operand.shape)) for operand in operands]
         run = jax.ffi.ffi_call(TARGET, shapes, input_output_aliases=dict(self.aliases))
-        return list(run(*operands, digests=",".join(kernel.digest for kernel in self.kernels), code=self.encode()))
+        out = run(*operands, digests=",".join(kernel.digest for kernel in self.kernels), code=self.encode())
+        return [x.reshape(result.shape) for x, result in zip(out, results, strict=True)]
 
 
 def run_kernel(index: int, rows: int, n: int, ins: Sequence[Operand], outs: Sequence[Operand]) -> Instruction:

@@ -179,8 +179,22 @@ class Book:
             i: full(len(ins) + k, how.element.outs[i].dtype, layout, timed=i >= how.n_carry)
             for k, i in enumerate(parts.given)
         }
+        self.aliases = self.shared()
         self.before = [self.carries.get(i, operand) for i, operand in enumerate(self.primals)]
         self.ys = [i for i in parts.given if i >= how.n_carry]
+
+    def shared(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (operand, result) in one place: the cotangent of an array over time where that of a result was."""
+        timed = [i for i in self.parts.wanted if self.how.lead(i)]
+        pairs = []
+        for i in (i for i in self.parts.given if i >= self.how.n_carry):
+            fits = next((k for k in timed if self.cts[k].itemsize == self.seeds[i].itemsize), None)
+            if fits is None:
+                break
+            timed.remove(fits)
+            pairs.append((self.seeds[i].buffer, self.parts.wanted.index(fits)))
+            self.seeds[i] = self.cts[fits]
+        return tuple(pairs)
 
     def program(self, n_results: int) -> Program:
         """Start, forward once more, backward."""
@@ -196,7 +210,7 @@ class Book:
             compile.load(kernel)
         loops = (*self.start(), *self.again(), *self.backward())
         temps = tuple(self.temps)
-        return Program(kernels, len(self.operands), n_results, temps, (), loops, self.tile, self.band)
+        return Program(kernels, len(self.operands), n_results, temps, self.aliases, loops, self.tile, self.band)
 
     def run(self, kernel: int, ins: Sequence[Operand], outs: Sequence[Operand]) -> tuple[Instruction, ...]:
         """A stage: one of the kernels."""
