@@ -4,6 +4,8 @@
 namespace brainsim {
 namespace {
 
+using Bytes = ffi::Buffer<ffi::U8>;
+
 struct Shape {
   int64_t rows, n_in, n_out, groups;  // `groups` weight matrices share out the rows in contiguous runs
 };
@@ -61,6 +63,43 @@ ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out 
   });
 }
 
+// Rows of bits are padded to words of 64.
+bool IsPacked(const Bytes& bits, int64_t rows, int64_t n) {
+  return bits.dimensions().size() == 2 && bits.dimensions()[0] == rows && bits.dimensions()[1] == (n + 63) / 64 * 8;
+}
+
+ffi::Error PackBitsCall(ffi::ThreadPool threads, Any spikes, ffi::Result<Bytes> bits) {
+  const std::string name = "pack_bits";
+  if (spikes.dimensions().size() != 2 || !IsPacked(*bits, Dim(spikes, 0), Dim(spikes, 1)))
+    return Invalid(name, "shapes of spikes and bits do not fit");
+  const int64_t rows = Dim(spikes, 0), n = Dim(spikes, 1);
+  return ByType(name, spikes, [&](auto zero) {
+    using T = decltype(zero);
+    return Translate(name, EachPart(PoolFor(threads, rows * n / 8), 1, rows, [&](int64_t, int64_t lo, int64_t hi) {
+      ActiveTable().of<T>().pack_rows(In<T>(spikes) + lo * n, hi - lo, n, bits->typed_data() + lo * ((n + 63) / 64 * 8));
+    }));
+  });
+}
+
+ffi::Error PackedOuterCall(ffi::ThreadPool threads, Bytes bits, Any ct, Out out) {
+  const std::string name = "packed_outer";
+  if (ct.dimensions().size() != 2 || out->dimensions().size() != 3 || !SameType(ct, *out)) return Invalid(name, "wrong arrays");
+  const int64_t rows = Dim(ct, 0), n_out = Dim(ct, 1), groups = Dim(*out, 0), n_in = Dim(*out, 1);
+  if (!IsPacked(bits, rows, n_in) || Dim(*out, 2) != n_out || !Divides(groups, rows) || n_in >= INT32_MAX)
+    return Invalid(name, "shapes of bits, gradient and result do not fit");
+  return ByType(name, ct, [&](auto zero) {
+    using T = decltype(zero);
+    const Pool pool = PoolFor(threads, rows * n_in);
+    const int64_t run = groups ? rows / groups : 0, words = (n_in + 63) / 64, parts = pool.threads > 1 ? std::min(words, pool.threads) : 1;
+    return Translate(name, ParallelFor(pool, groups * parts, [&](int64_t block) {
+      const int64_t g = block / parts, part = block % parts, lo = words * part / parts * 64, hi = words * (part + 1) / parts * 64;
+      ActiveTable().of<T>().packed_outer(bits.typed_data() + g * run * words * 8, In<T>(ct) + g * run * n_out, run, n_in, n_out, lo,
+                                         std::min(hi, n_in), OutData<T>(out) + g * n_in * n_out);
+      return Fault{};
+    }));
+  });
+}
+
 ffi::Error SampledDenseCall(ffi::ThreadPool threads, Any ct, Any weight, ffi::Buffer<ffi::PRED> wanted, Out out) {
   const std::string name = "sampled_dense";
   Shape s;
@@ -90,6 +129,10 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_affine_v1, bs::EventAffineCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_outer_v1, bs::EventDenseOuterCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_pack_bits_v1, bs::PackBitsCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Ret<ffi::Buffer<ffi::U8>>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_packed_outer_v1, bs::PackedOuterCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<ffi::Buffer<ffi::U8>>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_sampled_dense_v1, bs::SampledDenseCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<ffi::Buffer<ffi::PRED>>()
                                   .Ret<bs::Any>());

@@ -113,16 +113,25 @@ void EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows,
   }
 }
 
-// Lists, for each input in [lo, hi), of the rows [r0, r1) in which it is non-zero.
+// Spikes (rows, n) as they are given.
 template <class T>
-void ListByInput(const T* spikes, int64_t n_in, int64_t lo, int64_t hi, int64_t r0, int64_t r1, int32_t* ids, int32_t* ends,
-                 EventLists<T>* events) {
+struct GivenRows {
+  const T* spikes;
+  int64_t n;
+
+  int64_t List(int64_t row, int64_t lo, int64_t count, int32_t* ids) const { return NonZero(spikes + row * n + lo, count, ids); }
+  T Value(int64_t row, int64_t i) const { return spikes[row * n + i]; }
+};
+
+// Lists, for each input in [lo, hi), of the rows [r0, r1) in which it is non-zero.
+template <class T, class Rows>
+void ListByInput(const Rows& spikes, int64_t lo, int64_t hi, int64_t r0, int64_t r1, int32_t* ids, int32_t* ends, EventLists<T>* events) {
   const int64_t n = hi - lo;
   int32_t* start = events->start.get();
   std::fill(start, start + n + 1, 0);
   int64_t count = 0;
   for (int64_t r = r0; r < r1; ++r) {
-    const int64_t end = count + NonZero(spikes + r * n_in + lo, n, ids + count);
+    const int64_t end = count + spikes.List(r, lo, n, ids + count);
     for (; count < end; ++count) ++start[ids[count] + 1];
     ends[r - r0] = int32_t(end);
   }
@@ -132,7 +141,7 @@ void ListByInput(const T* spikes, int64_t n_in, int64_t lo, int64_t hi, int64_t 
   for (int64_t r = r0; r < r1; ++r)
     for (; e < ends[r - r0]; ++e) {
       const int32_t place = start[ids[e]]++;
-      const T value = spikes[r * n_in + lo + ids[e]];
+      const T value = spikes.Value(r, lo + ids[e]);
       events->at[place] = int32_t(r - r0);
       events->value[place] = value;
       events->unit &= value == T(1);
@@ -141,18 +150,23 @@ void ListByInput(const T* spikes, int64_t n_in, int64_t lo, int64_t hi, int64_t 
   start[0] = 0;
 }
 
-// dW (n_in, n_out) = s^T g for inputs [lo, hi); g (n_rows, n_out).
-template <class T>
-void EventDenseOuter(const T* spikes, const T* ct, int64_t n_rows, int64_t n_in, int64_t n_out, int64_t lo, int64_t hi, T* dw) {
+template <class T, class Rows>
+void OuterOf(const Rows& spikes, const T* ct, int64_t n_rows, int64_t n_out, int64_t lo, int64_t hi, T* dw) {
   const int64_t n = hi - lo, tile = TileRows(kOuterRows, n_rows, n);
   T* out = dw + lo * n_out;
   std::fill(out, out + n * n_out, T(0));
   EventLists<T> events(n, tile * n);
-  const std::unique_ptr<int32_t[]> ids(new int32_t[tile * n]), ends(new int32_t[tile]);
+  const std::unique_ptr<int32_t[]> ids(new int32_t[tile * n + 1]), ends(new int32_t[tile]);
   for (int64_t r0 = 0; r0 < n_rows; r0 += tile) {
-    ListByInput(spikes, n_in, lo, hi, r0, std::min(r0 + tile, n_rows), ids.get(), ends.get(), &events);
+    ListByInput(spikes, lo, hi, r0, std::min(r0 + tile, n_rows), ids.get(), ends.get(), &events);
     Strips<T, kAccumulators>(ct + r0 * n_out, n_out, events, n, true, nullptr, 0, out);
   }
+}
+
+// dW (n_in, n_out) = s^T g for inputs [lo, hi); g (n_rows, n_out).
+template <class T>
+void EventDenseOuter(const T* spikes, const T* ct, int64_t n_rows, int64_t n_in, int64_t n_out, int64_t lo, int64_t hi, T* dw) {
+  OuterOf(GivenRows<T>{spikes, n_in}, ct, n_rows, n_out, lo, hi, dw);
 }
 
 }  // namespace brainsim::BS_ISA

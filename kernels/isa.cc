@@ -4,6 +4,7 @@
 #include "csr.h"
 #include "event_conv.h"
 #include "event_dense.h"
+#include "packed.h"
 #include "procedural.h"
 #include "push_bits.h"
 #include "sampled_dense.h"
@@ -23,7 +24,7 @@ constexpr Loops<T> MakeLoops() {
   using namespace BS_ISA;
   return {NonZero<T>,        SumRow<T>,       CsrPush<T>,      PushBits<T>,        ProceduralPush<T>, CsrPull<T>,
           CsrOuterEach<T>,   CsrOuterShared<T>, StdpCsr<T>,     EventDense<T>,      CrossRows<T>,      EventDenseOuter<T>,
-          SampledDense<T>,   EventConv<T>,    EventConvOuter<T>, EventConvPull<T>};
+          PackRows<T>,       PackedOuter<T>,  SampledDense<T>, EventConv<T>,       EventConvOuter<T>, EventConvPull<T>};
 }
 
 extern const Table BS_JOIN(kTable_, BS_ISA);

@@ -32,6 +32,8 @@ struct Loops {
   void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*cross_rows)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
+  void (*pack_rows)(const T*, int64_t, int64_t, uint8_t*);
+  void (*packed_outer)(const uint8_t*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
   void (*sampled_dense)(const T*, const T*, const uint8_t*, int64_t, int64_t, int64_t, T*);
   void (*event_conv)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);
   void (*event_conv_outer)(const ConvPlan<T>&, const T*, const T*, int64_t, T*);

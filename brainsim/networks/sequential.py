@@ -133,7 +133,13 @@ class Sequential(eqx.Module):
         return state.replace(step=state.step + 1, layers=layers), emitted
 
     def unroll(
-        self, state: State, xs: Array, readers: tuple[Reader, ...] = (), *, valid: Array | None = None
+        self,
+        state: State,
+        xs: Array,
+        readers: tuple[Reader, ...] = (),
+        *,
+        valid: Array | None = None,
+        packed: bool = False,
     ) -> tuple[State, dict[str, Array], tuple[Array, ...]]:
         """All steps, layer by layer; the same as scanning `step`.
 
@@ -142,13 +148,14 @@ class Sequential(eqx.Module):
             xs: Input, `(time, [batch], *input_shape)`.
             readers: What to read after every step.
             valid: Which steps are no padding, bool `(time, batch)`; None: all. For layers with statistics over time.
+            packed: Whether of spikes that cross a `Linear` one bit each is kept for the gradient.
 
         Returns:
             The state after the last step, what every layer emitted `(time, [batch], ...)`, and the readings.
         """
         ys = self._checked(state, xs, lead=1)
         stream, watch = lambda name: self._stream(state, name), dict.fromkeys(_watched(reader) for reader in readers)
-        layers, emitted, seen = unroll_all(self.row, state.layers, ys, self.dt, stream, watch, valid)
+        layers, emitted, seen = unroll_all(self.row, state.layers, ys, self.dt, stream, watch, valid, packed)
         later = state.replace(step=state.step + len(xs), layers=layers)
         return later, emitted, tuple(r.kept(_flat(self.places[r.owner][1], seen[_watched(r)])) for r in readers)
 

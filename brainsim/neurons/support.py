@@ -41,11 +41,15 @@ def marked(neuron: Neuron) -> Neuron | None:
     That is: its surrogate is nowhere 0, it emits a state and no spikes, or a `step` of its own does not say what it
     emits.
     """
-    known = all(_emits_surrogate(type(neuron), name) for name in ("step", "fired"))
-    plain = neuron.emits == "spikes" and neuron.pointwise and not neuron.precise_times
-    if not (known and plain and neuron.surrogate.local):
+    if not (is_binary(neuron) and neuron.pointwise and neuron.surrogate.local):
         return None
     return emitting(neuron, Support(neuron.surrogate))
+
+
+def is_binary(neuron: Neuron) -> bool:
+    """Whether all that a neuron emits is known to be 0 or 1."""
+    known = all(_emits_surrogate(type(neuron), name) for name in ("step", "fired"))
+    return known and neuron.emits == "spikes" and not neuron.precise_times
 
 
 def emitting(neuron: Neuron, surrogate: Surrogate) -> Neuron:

@@ -47,17 +47,18 @@ def run(
 
     Args:
         model: `Network` or `Sequential`.
-        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to arrays, scalars or signals:
-            `"E"` a current (pA), `"E.v"` a jump (mV), `"in"` values of a source, `"E.spikes"` (0 or 1) what E emits
-            whatever its voltage, which runs freely to each spike and is reset there (teacher forcing).
+        inputs: `Sequential`: array `(time, [batch], ...)`. `Network`: mapping of paths to
+            arrays, scalars or signals: `"E"` a current (pA), `"E.v"` a jump (mV), `"in"` values of a source,
+            `"E.spikes"` (0 or 1) what E emits whatever its voltage, which runs freely to each spike and is reset there
+            (teacher forcing).
         steps: Number of steps, where no array tells it.
         state: State to go on from; None starts at t = 0.
         key: Key of initial values and noise; by default from the model's seed, or the state's own.
         record: Paths or `Spikes`, `Trace`, `Histogram`, `Rate`.
         lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
         remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take more than
-            2 GiB, or 512 MiB in 500 or more steps of layers; an int is the length of such a segment in steps, None
-            stores all.
+            2 GiB, or 512 MiB in 500 or more steps of layers; an int is the length of such a segment in steps. Of spikes
+            that cross a `Linear` one bit each is kept. None stores all, and spikes as numbers.
         truncate: Number of steps after which the gradient of the state is cut, for truncated backpropagation through
             time; its segments are recomputed. None: the gradient goes through all steps.
 
@@ -143,7 +144,7 @@ def _run_layers(
             )
 
     def part(state: State, rows: tuple[Array, Array | None], steps: int) -> tuple[State, Any]:
-        state, emitted, reads = model.unroll(state, rows[0], readers, valid=rows[1])
+        state, emitted, reads = model.unroll(state, rows[0], readers, valid=rows[1], packed=remat is not None)
         return state, (model.out(emitted, state), reads)
 
     later, (out, reads) = in_segments(part, begin, (xs, valid), len(xs), segments)

@@ -180,6 +180,14 @@ class Layer(eqx.Module):
         """What `unroll` is asked of instead where a gradient to the input counts at `near` only."""
         return self
 
+    def binary(self, received: bool) -> bool:
+        """Whether all that the layer emits is 0 or 1; `received`: whether all that it gets is."""
+        return False
+
+    def packing(self) -> "Layer":
+        """What `unroll` is asked of instead where all that it gets is 0 or 1, and one bit of each is to be kept."""
+        return self
+
     def absorb(self, state: State) -> Self:
         """The layer with what its state has learnt of the data (running statistics) as its own."""
         return self

@@ -3,6 +3,7 @@
 y_0 = x,   (state_i, y_{i+1}) = layer_i(state_i, y_i)
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
@@ -71,11 +72,14 @@ class Chain(Row):
         *layers: Layers or neurons, each alone or as `(name, layer)`; names are "0", "1", ... otherwise. If the chain is
             layer 3, what its first neuron emits is recorded as "3.0.spikes".
         shapes: Shapes of the outputs of the layers; set by `build`.
+        packs: Whether all of the input is 0 or 1, and one bit of each spike is kept; set by `packing`.
     """
 
-    def __init__(self, *layers: Any, shapes: tuple[Shape, ...] = ()):
+    packs: bool = eqx.field(static=True)
+
+    def __init__(self, *layers: Any, shapes: tuple[Shape, ...] = (), packs: bool = False):
         row = named(layers)
-        self.names, self.layers, self.shapes = tuple(row), tuple(row.values()), shapes
+        self.names, self.layers, self.shapes, self.packs = tuple(row), tuple(row.values()), shapes, packs
 
     @property
     def expects(self) -> Shape | None:
@@ -97,6 +101,14 @@ class Chain(Row):
         row = {f"{path}.{name}": layer for name, layer in self.row.items()}
         layers, shapes = build_all(row, shape, dt=dt, key=key, dtype=dtype)
         return Chain(*zip(self.names, layers, strict=True), shapes=shapes), shapes[-1]
+
+    def binary(self, received: bool) -> bool:
+        """Whether the last layer emits 0 and 1 only; see `Layer.binary`."""
+        return functools.reduce(lambda known, layer: layer.binary(known), self.layers, received)
+
+    def packing(self) -> "Chain":
+        """The layers inside keep bits; see `Layer.packing`."""
+        return Chain(*zip(self.names, self.layers, strict=True), shapes=self.shapes, packs=True)
 
     def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
         """The states of the layers, `State(layers=(...))`."""
@@ -125,7 +137,8 @@ class Chain(Row):
         valid: Array | None = None,
     ) -> tuple[State, Array, Watched]:
         """All steps, layer by layer; see `Layer.unroll_masked`."""
-        states, emitted, watched = unroll_all(self.row, state.layers, xs, dt, key.fold, watch, valid)
+        how = self.packs, self.packs
+        states, emitted, watched = unroll_all(self.row, state.layers, xs, dt, key.fold, watch, valid, *how)
         return State(layers=states), emitted[self.names[-1]], watched
 
     def __repr__(self) -> str:
@@ -206,13 +219,29 @@ def unroll_all(
     stream: Callable[[str], Stream],
     watch: Iterable[str],
     valid: Array | None,
+    packed: bool = False,
+    binary: bool = False,
 ) -> tuple[tuple[State, ...], Watched, Watched]:
-    """All steps, layer by layer: the new states, what every layer emitted, and what `watch` asks for by path."""
+    """All steps, layer by layer: the new states, what every layer emitted, and what `watch` asks for by path.
+
+    Args:
+        row: The layers by name.
+        states: Their states.
+        xs: Inputs, `(time, [batch], ...)`.
+        dt: Time step (ms).
+        stream: Random stream of the first step, by name of the layer.
+        watch: States to return over time, by path.
+        valid: Which steps are no padding, bool `(time, batch)`; None: all.
+        packed: Whether one bit of each spike is to be kept where it is known to be 0 or 1.
+        binary: Whether all of `xs` is.
+    """
     later, emitted, watched, near = [], {}, {}, None
     for (name, layer), old in zip(row.items(), states, strict=True):
         asked = [path.removeprefix(f"{name}.") for path in watch if path.startswith(f"{name}.")]
         below = tuple(path for path in asked if path != layer.emission)
-        taking = layer if near is None else layer.gated(near)
+        taking = layer.packing() if packed and binary else layer
+        taking = taking if near is None else taking.gated(near)
+        binary = layer.binary(binary)
         near = layer.near(old, xs, dt, stream(name), near)
         new, xs, seen = taking.unroll_masked(old, xs, dt, stream(name), below, valid)
         later.append(new)

@@ -52,6 +52,10 @@ class Delay(Unrolled):
         lead = () if batch is None else (batch,)
         return State(pending=jnp.zeros((*lead, self.longest, *self.shape), dtype))
 
+    def binary(self, received: bool) -> bool:
+        """Whether the input is; see `Layer.binary`."""
+        return received
+
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
     ) -> tuple[State, Array, Watched]:

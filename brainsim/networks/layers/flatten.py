@@ -54,6 +54,10 @@ class Flatten(Steady):
         lead = x.shape[: x.ndim - rank]
         return state, x.reshape(*lead, *self.shape[:start], -1, *self.shape[end + 1 :])
 
+    def binary(self, received: bool) -> bool:
+        """Whether the input is; see `Layer.binary`."""
+        return received
+
     def near(self, state: State, xs: Array, dt: float, key: Stream, near: Array | None) -> Array | None:
         """The same on fewer axes; see `Layer.near`."""
         return None if near is None else self.step(state, near, dt, key)[1]

@@ -17,7 +17,7 @@ from ... import _checks, _streams, values
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
-from ...operators import event_dense, event_dense_where, sampling_pays
+from ...operators import event_dense, event_dense_binary, event_dense_where, sampling_pays
 from .base import Crossing, Layer, Watched
 from .learned_delays import Delays, convolved, crossed
 
@@ -112,9 +112,12 @@ class Linear(Layer):
         return State(history=history), ys if self.bias is None else ys + self.bias, {}
 
     def gated(self, near: Array) -> Layer:
-        """Without delays and with outputs enough `NearLinear`; see `Layer.gated`."""
-        pays = self.delays is None and sampling_pays(self.n_out)
-        return NearLinear(self.weight, self.bias, near) if pays else self
+        """Without delays and with outputs enough a `KnownLinear`; see `Layer.gated`."""
+        return self if self.delays is not None else KnownLinear(self.weight, self.bias).gated(near)
+
+    def packing(self) -> Layer:
+        """Without delays a `KnownLinear`; see `Layer.packing`."""
+        return self if self.delays is not None else KnownLinear(self.weight, self.bias, of_bits=True)
 
     def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
         """The input crosses the weight, every synapse once whatever its delay; see `Layer.crossings`."""
@@ -133,23 +136,34 @@ class Linear(Layer):
         return f"Linear({self.n_in}, {self.n_out}{', bias=True' if self.bias is not None else ''})"
 
 
-class NearLinear(Layer):
-    """A `Linear` whose gradient to its input is computed at few places.
+class KnownLinear(Layer):
+    """A `Linear` of whose input something is known.
 
     Attributes:
         weight: Its weight, (n_in, n_out) (mV).
         bias: Its bias, (n_out,) (mV), or None.
-        near_input: Where a gradient to the input counts, bool `(time, [batch], n_in)`.
+        near_input: Where a gradient to the input counts, bool `(time, [batch], n_in)`; None: everywhere.
+        of_bits: Whether all of it is 0 or 1, and one bit of each is kept for the gradient.
     """
 
     weight: Array
     bias: Array | None
-    near_input: Array
+    near_input: Array | None = None
+    of_bits: bool = eqx.field(static=True, default=False)
+
+    def gated(self, near: Array) -> Layer:
+        """The same, and with outputs enough a gradient to the input at few places; see `Layer.gated`."""
+        pays = sampling_pays(self.weight.shape[1])
+        return KnownLinear(self.weight, self.bias, near, self.of_bits) if pays else self
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
     ) -> tuple[State, Array, Watched]:
         """All steps in one product; see `Layer.unroll`."""
+        if self.of_bits:
+            return state, event_dense_binary(xs, self.weight, self.bias, self.near_input), {}
+        if self.near_input is None:
+            return state, event_dense(xs, self.weight, self.bias), {}
         return state, event_dense_where(xs, self.weight, self.bias, self.near_input), {}
 
 

@@ -92,9 +92,15 @@ class Ruled(Sequential):
         return self.names[-1]
 
     def unroll(
-        self, state: State, xs: Array, readers: tuple[Reader, ...] = (), *, valid: Array | None = None
+        self,
+        state: State,
+        xs: Array,
+        readers: tuple[Reader, ...] = (),
+        *,
+        valid: Array | None = None,
+        packed: bool = False,
     ) -> tuple[State, dict[str, Array], tuple[Array, ...]]:
-        """As `Sequential.unroll`, with the last layer's output only."""
+        """As `Sequential.unroll`, with the last layer's output only; what is kept, and as what, the rule says."""
         rule, n = self.rule, len(readers)
 
         def forward(model: Ruled, state: State, xs: Array, valid: Array | None) -> tuple[Any, Any]:
