@@ -3,8 +3,9 @@
     python benchmarks/memory.py --threads 1 --json memory.json
 
 700-256-20, batch 128, 1,000 steps (`bench train --net ff256` with ten times the steps). What counts is what the
-compiled loss and gradient need beside parameters, inputs and results, as XLA plans it ("temporary" bytes). They are
-timed in turns, as less memory may cost time. The losses are compared before anything is timed.
+compiled loss and gradient need beside parameters, inputs and results, as XLA plans it ("temporary" bytes). By default
+brainsim computes segments once more; with one segment of all steps it only keeps spikes as bits, with None not even
+that. All are timed in turns, as less memory may cost time. The losses are compared before anything is timed.
 """
 
 import argparse
@@ -50,12 +51,11 @@ def agree(values: Mapping[str, Any]) -> None:
         raise AssertionError(f"the loss by hand is {found[BY_HAND]:.5g}, not {wrong}.")
 
 
-def measure(*, steps: int, segment: int, seed: int, repeats: int, warmup: int) -> dict[str, Any]:
+def measure(*, steps: int, seed: int, repeats: int, warmup: int) -> dict[str, Any]:
     """Compile, compare and time the gradient of each.
 
     Args:
         steps: Steps of a sample.
-        segment: Length of the segments that are recomputed where `remat` is given (steps).
         seed: Seed of weights and spikes.
         repeats: Timed rounds.
         warmup: Rounds between the first and the timed ones.
@@ -67,7 +67,7 @@ def measure(*, steps: int, segment: int, seed: int, repeats: int, warmup: int) -
     model, data = train.network("ff256", seed), train.spikes(seed, steps)
     ways = {
         "brainsim": of_brainsim(model, {}),
-        f"brainsim, remat={segment}": of_brainsim(model, {"remat": segment}),
+        f"brainsim, remat={steps}": of_brainsim(model, {"remat": steps}),
         "brainsim, remat=None": of_brainsim(model, {"remat": None}),
         BY_HAND: by_hand(model),
     }
@@ -86,7 +86,7 @@ def measure(*, steps: int, segment: int, seed: int, repeats: int, warmup: int) -
         }
         for name, timing in times.items()
     }
-    arguments = {"steps": steps, "segment": segment, "seed": seed, "repeats": repeats, "warmup": warmup}
+    arguments = {"steps": steps, "seed": seed, "repeats": repeats, "warmup": warmup}
     checks = {"memory_of_scan": check(rows["brainsim"]["memory_of_scan"], 0, SHARE)}
     return result("memory", arguments, times["brainsim"], checks=checks, rows=rows)
 
@@ -94,7 +94,7 @@ def measure(*, steps: int, segment: int, seed: int, repeats: int, warmup: int) -
 def options() -> argparse.ArgumentParser:
     """The script's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("steps", 1000), ("segment", 25), ("seed", 0), ("repeats", 7), ("warmup", 1)):
+    for name, default in (("steps", 1000), ("seed", 0), ("repeats", 7), ("warmup", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     return parser
 

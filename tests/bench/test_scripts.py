@@ -52,10 +52,10 @@ def test_neurons(script, monkeypatch, name):
 
 def test_memory(script):
     module = script("memory")
-    outcome = module.measure(steps=60, segment=5, seed=1, repeats=2, warmup=0)
+    outcome = module.measure(steps=60, seed=1, repeats=2, warmup=0)
     rows = outcome["rows"]
-    assert list(rows) == ["brainsim", "brainsim, remat=5", "brainsim, remat=None", module.BY_HAND]
-    assert 0 < rows["brainsim, remat=5"]["memory_of_scan"] < 0.5 < rows["brainsim"]["memory_of_scan"]
+    assert list(rows) == ["brainsim", "brainsim, remat=60", "brainsim, remat=None", module.BY_HAND]
+    assert 0 < rows["brainsim, remat=60"]["memory_of_scan"] < 0.5 < rows["brainsim"]["memory_of_scan"]
     assert outcome["checks"]["memory_of_scan"]["ok"] is False  # of few steps every one is stored
     with pytest.raises(AssertionError, match="the loss by hand is 2, not {'brainsim': 2.1}"):
         module.agree({"brainsim": (2.1, None), module.BY_HAND: (2.0, None)})
