@@ -27,6 +27,7 @@ TARGETS = (
     "bs_event_dense_v1",
     "bs_event_affine_v1",
     "bs_event_dense_outer_v1",
+    "bs_event_packed_v1",
     "bs_pack_bits_v1",
     "bs_packed_outer_v1",
     "bs_sampled_dense_v1",

@@ -1,4 +1,6 @@
 // XLA handlers of the event-driven dense products, and what the library says of itself.
+#include <atomic>
+
 #include "bindings.h"
 
 namespace brainsim {
@@ -21,28 +23,46 @@ ffi::Error CheckDense(const std::string& name, const Any& spikes, const Any& wid
   return ffi::Error::Success();
 }
 
-ffi::Error EventDense(ffi::ThreadPool& threads, Any spikes, Any weight, const Any* bias, Out out) {
+// Rows of bits are padded to words of 64.
+bool IsPacked(const Bytes& bits, int64_t rows, int64_t n) {
+  return bits.dimensions().size() == 2 && bits.dimensions()[0] == rows && bits.dimensions()[1] == (n + 63) / 64 * 8;
+}
+
+// `bits` and `unit` (whether all spikes are 0 or 1) where they are asked for.
+ffi::Error EventDense(ffi::ThreadPool& threads, Any spikes, Any weight, const Any* bias, Out out, Bytes* bits, bool* unit) {
   const std::string name = "event_dense";
   Shape s;
   if (ffi::Error e = CheckDense(name, spikes, *out, weight, &s); e.failure()) return e;
   if (bias && (!SameType(spikes, *bias) || bias->dimensions().size() != 2 || Dim(*bias, 0) != s.groups || Dim(*bias, 1) != s.n_out))
     return Invalid(name, "bias must have the type of the weight and its shape without the inputs");
-  return ByType(name, spikes, [&](auto zero) {
+  if (bits && !IsPacked(*bits, s.rows, s.n_in)) return Invalid(name, "shapes of spikes and bits do not fit");
+  std::atomic<bool> all_unit{true};
+  const ffi::Error error = ByType(name, spikes, [&](auto zero) {
     using T = decltype(zero);
     return Translate(name, EachPart(PoolFor(threads, s.rows * s.n_in), s.groups, s.rows, [&](int64_t g, int64_t lo, int64_t hi) {
-      ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out,
-                                        bias ? In<T>(*bias) + g * s.n_out : nullptr, hi - lo, s.n_in, s.n_out,
-                                        OutData<T>(out) + lo * s.n_out);
+      if (!ActiveTable().of<T>().event_dense(In<T>(spikes) + lo * s.n_in, In<T>(weight) + g * s.n_in * s.n_out,
+                                             bias ? In<T>(*bias) + g * s.n_out : nullptr, hi - lo, s.n_in, s.n_out,
+                                             OutData<T>(out) + lo * s.n_out,
+                                             bits ? bits->typed_data() + lo * bits->dimensions()[1] : nullptr))
+        all_unit.store(false, std::memory_order_relaxed);
     }));
   });
+  if (unit) *unit = all_unit.load();
+  return error;
 }
 
 ffi::Error EventDenseCall(ffi::ThreadPool threads, Any spikes, Any weight, Out out) {
-  return EventDense(threads, spikes, weight, nullptr, out);
+  return EventDense(threads, spikes, weight, nullptr, out, nullptr, nullptr);
 }
 
 ffi::Error EventAffineCall(ffi::ThreadPool threads, Any spikes, Any weight, Any bias, Out out) {
-  return EventDense(threads, spikes, weight, &bias, out);
+  return EventDense(threads, spikes, weight, &bias, out, nullptr, nullptr);
+}
+
+ffi::Error EventPackedCall(ffi::ThreadPool threads, Any spikes, Any weight, Any bias, Out out, ffi::Result<Bytes> bits,
+                           ffi::Result<ffi::Buffer<ffi::PRED>> unit) {
+  if (unit->element_count() != 1) return Invalid("event_dense", "one flag expected");
+  return EventDense(threads, spikes, weight, &bias, out, &*bits, unit->typed_data());
 }
 
 ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out out) {
@@ -61,11 +81,6 @@ ffi::Error EventDenseOuterCall(ffi::ThreadPool threads, Any spikes, Any ct, Out 
       return Fault{};
     }));
   });
-}
-
-// Rows of bits are padded to words of 64.
-bool IsPacked(const Bytes& bits, int64_t rows, int64_t n) {
-  return bits.dimensions().size() == 2 && bits.dimensions()[0] == rows && bits.dimensions()[1] == (n + 63) / 64 * 8;
 }
 
 ffi::Error PackBitsCall(ffi::ThreadPool threads, Any spikes, ffi::Result<Bytes> bits) {
@@ -127,6 +142,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_v1, bs::EventDenseCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_affine_v1, bs::EventAffineCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_packed_v1, bs::EventPackedCall,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>()
+                                  .Ret<ffi::Buffer<ffi::U8>>().Ret<ffi::Buffer<ffi::PRED>>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_event_dense_outer_v1, bs::EventDenseOuterCall,
                               ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<bs::Any>().Arg<bs::Any>().Ret<bs::Any>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bs_pack_bits_v1, bs::PackBitsCall,

@@ -83,6 +83,16 @@ void Strips(const T* src, int64_t width, const EventLists<T>& events, int64_t n_
   }
 }
 
+inline int64_t PackedBytes(int64_t n) { return (n + 63) / 64 * 8; }
+
+// Rows of n bits, set at the listed positions.
+template <class T>
+void SetBits(const EventLists<T>& events, int64_t n_rows, int64_t n, uint8_t* bits) {
+  std::memset(bits, 0, size_t(n_rows * PackedBytes(n)));
+  for (int64_t r = 0; r < n_rows; ++r)
+    for (int64_t e = events.start[r]; e < events.start[r + 1]; ++e) bits[r * PackedBytes(n) + events.at[e] / 8] |= uint8_t(1 << events.at[e] % 8);
+}
+
 // Lists, for each row, of the inputs that are non-zero; returns how many there are.
 template <class T>
 int64_t ListByRow(const T* spikes, int64_t n_in, int64_t n_rows, EventLists<T>* events) {
@@ -101,16 +111,21 @@ int64_t ListByRow(const T* spikes, int64_t n_in, int64_t n_rows, EventLists<T>* 
   return count;
 }
 
-// y (n_rows, n_out) = b (n_out; nullptr: 0) + s (n_rows, n_in) W (n_in, n_out).
+// y (n_rows, n_out) = b (n_out; nullptr: 0) + s (n_rows, n_in) W (n_in, n_out). Returns whether no s but 0 and 1 was met, and writes
+// which are not 0 as rows of bits (nullptr: not at all).
 template <class T>
-void EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows, int64_t n_in, int64_t n_out, T* y) {
+bool EventDense(const T* spikes, const T* weight, const T* bias, int64_t n_rows, int64_t n_in, int64_t n_out, T* y, uint8_t* bits) {
   const int64_t tile = TileRows(kForwardRows, n_rows, n_in);
   EventLists<T> events(tile, tile * n_in);
+  bool unit = true;
   for (int64_t r0 = 0; r0 < n_rows; r0 += tile) {
     const int64_t rows = std::min(tile, n_rows - r0);
     ListByRow(spikes + r0 * n_in, n_in, rows, &events);
+    unit &= events.unit;
+    if (bits) SetBits(events, rows, n_in, bits + r0 * PackedBytes(n_in));
     Strips<T, kAccumulators>(weight, n_out, events, rows, false, bias, 0, y + r0 * n_out);
   }
+  return unit;
 }
 
 // Spikes (rows, n) as they are given.

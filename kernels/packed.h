@@ -5,8 +5,6 @@
 
 namespace brainsim::BS_ISA {
 
-inline int64_t PackedBytes(int64_t n) { return (n + 63) / 64 * 8; }
-
 // Rows of bits, set where spikes (n_rows, n) are not 0.
 template <class T>
 void PackRows(const T* spikes, int64_t n_rows, int64_t n, uint8_t* bits) {

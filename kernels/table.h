@@ -29,7 +29,7 @@ struct Loops {
   Fault (*csr_outer_each)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, int64_t, int64_t, T*);
   Fault (*csr_outer_shared)(const Csr&, const T*, const int32_t*, int64_t, const T*, int64_t, double*);
   Fault (*stdp_csr)(const Synapses&, const Update<T>&, const int32_t*, int64_t, T*, T*);
-  void (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
+  bool (*event_dense)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*, uint8_t*);
   void (*cross_rows)(const T*, const T*, const T*, int64_t, int64_t, int64_t, T*);
   void (*event_dense_outer)(const T*, const T*, int64_t, int64_t, int64_t, int64_t, int64_t, T*);
   void (*pack_rows)(const T*, int64_t, int64_t, uint8_t*);

@@ -11,7 +11,7 @@ from .event_conv import event_conv as event_conv
 from .event_conv import event_conv_outer as event_conv_outer
 from .event_dense import event_dense as event_dense
 from .event_dense import event_dense_outer as event_dense_outer
-from .packed_dense import event_dense_binary as event_dense_binary
+from .packed_dense import event_dense_packed as event_dense_packed
 from .procedural import Rows as Rows
 from .procedural import procedural_edges as procedural_edges
 from .procedural import procedural_pull as procedural_pull

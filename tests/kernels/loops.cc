@@ -12,6 +12,7 @@
 #include "event_conv.h"
 #include "event_dense.h"
 #include "bits.h"
+#include "packed.h"
 #include "gather.h"
 #include "parallel.h"
 #include "procedural.h"
@@ -199,7 +200,15 @@ void Dense() {
       for (T& v : s) v = v != 0;
     const auto bias = Quarters<T>(n_out, 1);
     std::vector<T> y(rows * n_out, T(7)), dw(n_in * n_out, T(7)), y0(rows * n_out), dw0(n_in * n_out);
-    EventDense(s.data(), w.data(), round % 5 ? bias.data() : nullptr, rows, n_in, n_out, y.data());
+    std::vector<uint8_t> bits(rows * PackedBytes(n_in), 255), bits0(bits.size(), 255);
+    const bool unit = EventDense(s.data(), w.data(), round % 5 ? bias.data() : nullptr, rows, n_in, n_out, y.data(),
+                                 round % 4 ? bits.data() : nullptr);
+    Require(unit == std::all_of(s.begin(), s.end(), [](T v) { return v == 0 || v == 1; }), "ones and zeros");
+    PackRows(s.data(), rows, n_in, bits0.data());
+    Require(round % 4 == 0 || bits == bits0, "bits of a product");
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < PackedBytes(n_in) * 8; ++k)
+        Require((bits0[r * PackedBytes(n_in) + k / 8] >> k % 8 & 1) == (k < n_in && s[r * n_in + k] != 0), "bits");
     const int64_t cut = Below(n_in + 1);
     EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, 0, cut, dw.data());
     EventDenseOuter(s.data(), g.data(), rows, n_in, n_out, cut, n_in, dw.data());
@@ -212,6 +221,14 @@ void Dense() {
         }
     Require(y == y0, "event_dense");
     Require(dw == dw0, "event_dense_outer");
+    const int64_t half = Below(n_in + 1) / 64 * 64;
+    std::vector<T> of_bits(n_in * n_out, T(7)), of_bits0(n_in * n_out);
+    PackedOuter(bits0.data(), g.data(), rows, n_in, n_out, 0, half, of_bits.data());
+    PackedOuter(bits0.data(), g.data(), rows, n_in, n_out, half, n_in, of_bits.data());
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < n_in; ++k)
+        for (int64_t m = 0; m < n_out && s[r * n_in + k] != 0; ++m) of_bits0[k * n_out + m] += g[r * n_out + m];
+    Require(of_bits == of_bits0, "packed_outer");
     const auto first = Quarters<T>(rows * n_out, 1);
     std::vector<T> heard(rows * n_out, T(7)), heard0 = first;
     CrossRows(s.data(), w.data(), first.data(), rows, n_in, n_out, heard.data());

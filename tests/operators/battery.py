@@ -16,6 +16,7 @@ from brainsim.operators import (
     event_conv_outer,
     event_dense,
     event_dense_outer,
+    event_dense_packed,
     event_dense_where,
     status,
 )
@@ -47,6 +48,7 @@ def results(dtype: str) -> list[jax.Array]:
         csr_outer(batch, indices, indptr, normal(40, N_POST), homogeneous=True),
         event_dense(events(2000, 133), normal(133, 309)),
         event_dense_outer(events(2000, 133), normal(2000, 309)),
+        *_from_bits(jnp.asarray(rng.random((2000, 133)) < 0.05, dtype), normal(133, 309), normal(2000, 309)),
         _to_few(events(2000, 133) != 0, normal(133, 309), normal(2000, 309)),
         event_conv(events(60, 5, 21, 22), normal(5, 33, 3, 3), stride=2),
         event_conv(normal(60, 5, 21, 22), normal(5, 33, 3, 3)),
@@ -54,6 +56,12 @@ def results(dtype: str) -> list[jax.Array]:
         jax.vjp(lambda x: event_conv(x, normal(5, 33, 3, 3)), events(60, 5, 21, 22))[1](normal(60, 33, 21, 22))[0],
         *_hearing(normal(133, 133) / 11, normal(30, 70, 133)),
     ]
+
+
+def _from_bits(spikes: jax.Array, weight: jax.Array, ct: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The product, and the gradient to its weight."""
+    out, pull = jax.vjp(lambda weight: event_dense_packed(spikes, weight), weight)
+    return out, pull(ct)[0]
 
 
 def _to_few(wanted: jax.Array, weight: jax.Array, ct: jax.Array) -> jax.Array:

@@ -180,12 +180,12 @@ class Layer(eqx.Module):
         """What `unroll` is asked of instead where a gradient to the input counts at `near` only."""
         return self
 
-    def binary(self, received: bool) -> bool:
-        """Whether all that the layer emits is 0 or 1; `received`: whether all that it gets is."""
+    def binary(self, received: bool | None) -> bool | None:
+        """Whether all that the layer emits is 0 or 1, None: unknown; `received`: the same of what it gets."""
         return False
 
-    def packing(self) -> "Layer":
-        """What `unroll` is asked of instead where all that it gets is 0 or 1, and one bit of each is to be kept."""
+    def packing(self, binary: bool) -> "Layer":
+        """What `unroll` is asked of instead where bits of the input are to be kept; `binary`: where it is 0 or 1."""
         return self
 
     def absorb(self, state: State) -> Self:

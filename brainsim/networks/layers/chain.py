@@ -72,14 +72,17 @@ class Chain(Row):
         *layers: Layers or neurons, each alone or as `(name, layer)`; names are "0", "1", ... otherwise. If the chain is
             layer 3, what its first neuron emits is recorded as "3.0.spikes".
         shapes: Shapes of the outputs of the layers; set by `build`.
-        packs: Whether all of the input is 0 or 1, and one bit of each spike is kept; set by `packing`.
+        packs: Whether one bit of each spike is kept; set by `packing`.
+        of_bits: Whether all of the input is 0 or 1; likewise.
     """
 
     packs: bool = eqx.field(static=True)
+    of_bits: bool = eqx.field(static=True)
 
-    def __init__(self, *layers: Any, shapes: tuple[Shape, ...] = (), packs: bool = False):
+    def __init__(self, *layers: Any, shapes: tuple[Shape, ...] = (), packs: bool = False, of_bits: bool = False):
         row = named(layers)
-        self.names, self.layers, self.shapes, self.packs = tuple(row), tuple(row.values()), shapes, packs
+        self.names, self.layers, self.shapes = tuple(row), tuple(row.values()), shapes
+        self.packs, self.of_bits = packs, of_bits
 
     @property
     def expects(self) -> Shape | None:
@@ -102,13 +105,13 @@ class Chain(Row):
         layers, shapes = build_all(row, shape, dt=dt, key=key, dtype=dtype)
         return Chain(*zip(self.names, layers, strict=True), shapes=shapes), shapes[-1]
 
-    def binary(self, received: bool) -> bool:
+    def binary(self, received: bool | None) -> bool | None:
         """Whether the last layer emits 0 and 1 only; see `Layer.binary`."""
         return functools.reduce(lambda known, layer: layer.binary(known), self.layers, received)
 
-    def packing(self) -> "Chain":
+    def packing(self, binary: bool) -> "Chain":
         """The layers inside keep bits; see `Layer.packing`."""
-        return Chain(*zip(self.names, self.layers, strict=True), shapes=self.shapes, packs=True)
+        return Chain(*zip(self.names, self.layers, strict=True), shapes=self.shapes, packs=True, of_bits=binary)
 
     def init_state(self, batch: int | None, key: Array, dtype: Any) -> State:
         """The states of the layers, `State(layers=(...))`."""
@@ -137,7 +140,7 @@ class Chain(Row):
         valid: Array | None = None,
     ) -> tuple[State, Array, Watched]:
         """All steps, layer by layer; see `Layer.unroll_masked`."""
-        how = self.packs, self.packs
+        how = self.packs, self.of_bits or None
         states, emitted, watched = unroll_all(self.row, state.layers, xs, dt, key.fold, watch, valid, *how)
         return State(layers=states), emitted[self.names[-1]], watched
 
@@ -220,7 +223,7 @@ def unroll_all(
     watch: Iterable[str],
     valid: Array | None,
     packed: bool = False,
-    binary: bool = False,
+    binary: bool | None = None,
 ) -> tuple[tuple[State, ...], Watched, Watched]:
     """All steps, layer by layer: the new states, what every layer emitted, and what `watch` asks for by path.
 
@@ -232,14 +235,14 @@ def unroll_all(
         stream: Random stream of the first step, by name of the layer.
         watch: States to return over time, by path.
         valid: Which steps are no padding, bool `(time, batch)`; None: all.
-        packed: Whether one bit of each spike is to be kept where it is known to be 0 or 1.
-        binary: Whether all of `xs` is.
+        packed: Whether one bit of each spike that crosses a `Linear` is to be kept.
+        binary: Whether all of `xs` is 0 or 1; None: unknown.
     """
     later, emitted, watched, near = [], {}, {}, None
     for (name, layer), old in zip(row.items(), states, strict=True):
         asked = [path.removeprefix(f"{name}.") for path in watch if path.startswith(f"{name}.")]
         below = tuple(path for path in asked if path != layer.emission)
-        taking = layer.packing() if packed and binary else layer
+        taking = layer if binary is False or not packed else layer.packing(binary is True)
         taking = taking if near is None else taking.gated(near)
         binary = layer.binary(binary)
         near = layer.near(old, xs, dt, stream(name), near)

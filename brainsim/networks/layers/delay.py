@@ -52,7 +52,7 @@ class Delay(Unrolled):
         lead = () if batch is None else (batch,)
         return State(pending=jnp.zeros((*lead, self.longest, *self.shape), dtype))
 
-    def binary(self, received: bool) -> bool:
+    def binary(self, received: bool | None) -> bool | None:
         """Whether the input is; see `Layer.binary`."""
         return received
 

@@ -54,7 +54,7 @@ class Flatten(Steady):
         lead = x.shape[: x.ndim - rank]
         return state, x.reshape(*lead, *self.shape[:start], -1, *self.shape[end + 1 :])
 
-    def binary(self, received: bool) -> bool:
+    def binary(self, received: bool | None) -> bool | None:
         """Whether the input is; see `Layer.binary`."""
         return received
 

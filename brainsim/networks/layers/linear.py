@@ -17,7 +17,7 @@ from ... import _checks, _streams, values
 from ..._paths import ParameterInfo
 from ..._streams import Stream
 from ..._types import Array, Context, State, Value
-from ...operators import event_dense, event_dense_binary, event_dense_where, sampling_pays
+from ...operators import event_dense, event_dense_packed, event_dense_where, sampling_pays
 from .base import Crossing, Layer, Watched
 from .learned_delays import Delays, convolved, crossed
 
@@ -115,9 +115,9 @@ class Linear(Layer):
         """Without delays and with outputs enough a `KnownLinear`; see `Layer.gated`."""
         return self if self.delays is not None else KnownLinear(self.weight, self.bias).gated(near)
 
-    def packing(self) -> Layer:
+    def packing(self, binary: bool) -> Layer:
         """Without delays a `KnownLinear`; see `Layer.packing`."""
-        return self if self.delays is not None else KnownLinear(self.weight, self.bias, of_bits=True)
+        return self if self.delays is not None else KnownLinear(self.weight, self.bias, packs=True, binary=binary)
 
     def crossings(self, xs: Array, ys: Array) -> tuple[Crossing, ...]:
         """The input crosses the weight, every synapse once whatever its delay; see `Layer.crossings`."""
@@ -143,25 +143,28 @@ class KnownLinear(Layer):
         weight: Its weight, (n_in, n_out) (mV).
         bias: Its bias, (n_out,) (mV), or None.
         near_input: Where a gradient to the input counts, bool `(time, [batch], n_in)`; None: everywhere.
-        of_bits: Whether all of it is 0 or 1, and one bit of each is kept for the gradient.
+        packs: Whether one bit of each is kept for the gradient.
+        binary: Whether all are 0 or 1.
     """
 
     weight: Array
     bias: Array | None
     near_input: Array | None = None
-    of_bits: bool = eqx.field(static=True, default=False)
+    packs: bool = eqx.field(static=True, default=False)
+    binary: bool = eqx.field(static=True, default=False)
 
     def gated(self, near: Array) -> Layer:
         """The same, and with outputs enough a gradient to the input at few places; see `Layer.gated`."""
         pays = sampling_pays(self.weight.shape[1])
-        return KnownLinear(self.weight, self.bias, near, self.of_bits) if pays else self
+        return KnownLinear(self.weight, self.bias, near, self.packs, self.binary) if pays else self
 
     def unroll(
         self, state: State, xs: Array, dt: float, key: Stream, watch: tuple[str, ...] = ()
     ) -> tuple[State, Array, Watched]:
         """All steps in one product; see `Layer.unroll`."""
-        if self.of_bits:
-            return state, event_dense_binary(xs, self.weight, self.bias, self.near_input), {}
+        if self.packs:
+            ys = event_dense_packed(xs, self.weight, self.bias, self.near_input, binary=self.binary)
+            return state, ys, {}
         if self.near_input is None:
             return state, event_dense(xs, self.weight, self.bias), {}
         return state, event_dense_where(xs, self.weight, self.bias, self.near_input), {}

@@ -24,7 +24,7 @@ class Neural(Layer):
         """Unit of the emitted state, "" for spikes."""
         return self.neuron.state_units().get(self.emission, "")
 
-    def binary(self, received: bool) -> bool:
+    def binary(self, received: bool | None) -> bool:
         """Whether the neuron emits the spikes of its surrogate; see `Layer.binary`."""
         return is_binary(self.neuron)
 
