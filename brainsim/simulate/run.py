@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from .. import _native
 from .._types import Array, State
 from ..fuse.segments import WHOLE, in_segments
 from ..networks import Network, Sequential
@@ -143,8 +144,10 @@ def _run_layers(
                 f"`remat`, `truncate`: layer {path} needs all steps at once: leave them at their defaults."
             )
 
+    packed = remat is not None and _native.WHY_XLA is None  # XLA takes more room to unpack bits than they save
+
     def part(state: State, rows: tuple[Array, Array | None], steps: int) -> tuple[State, Any]:
-        state, emitted, reads = model.unroll(state, rows[0], readers, valid=rows[1], packed=remat is not None)
+        state, emitted, reads = model.unroll(state, rows[0], readers, valid=rows[1], packed=packed)
         return state, (model.out(emitted, state), reads)
 
     later, (out, reads) = in_segments(part, begin, (xs, valid), len(xs), segments)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import brainsim.neurons as room
+from brainsim._native import WHY_XLA
 from brainsim.bench.harness import SCHEMA, lines_logged
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,8 @@ def test_memory(script):
     outcome = module.measure(steps=60, seed=1, repeats=2, warmup=0)
     rows = outcome["rows"]
     assert list(rows) == ["brainsim", "brainsim, remat=60", "brainsim, remat=None", module.BY_HAND]
-    assert 0 < rows["brainsim, remat=60"]["memory_of_scan"] < 0.5 < rows["brainsim"]["memory_of_scan"]
+    every, bits, numbers = (rows[name]["memory_of_scan"] for name in list(rows)[:3])
+    assert 0.5 < every == bits <= numbers and (bits < numbers or WHY_XLA is not None)
     assert outcome["checks"]["memory_of_scan"]["ok"] is False  # of few steps every one is stored
     with pytest.raises(AssertionError, match="the loss by hand is 2, not {'brainsim': 2.1}"):
         module.agree({"brainsim": (2.1, None), module.BY_HAND: (2.0, None)})

@@ -11,6 +11,8 @@ from brainsim.networks.layers import Chain, Delay, Dropout, Flatten
 from brainsim.neurons import Band, FastSigmoid, UltraLIF
 from brainsim.units import ms
 
+WHY_XLA = bs.operators.WHY_XLA
+pytestmark = pytest.mark.skipif(WHY_XLA is not None, reason=f"needs the native kernels: {WHY_XLA}")
 LIF = bs.LIF(10 * ms, reset="subtract")
 LOCAL = bs.LIF(10 * ms, surrogate=Band(FastSigmoid(5.0), 0.3))
 WIDE = 130
@@ -62,7 +64,5 @@ def test_the_cotangent_lies_where_the_spikes_gradient_was():
     model = bs.Sequential(bs.Linear(6, 256), LIF, bs.Linear(256, 2), dt=1 * ms)
     params, static = eqx.partition(model, eqx.is_inexact_array)
     loss = lambda p: jnp.square(bs.run(eqx.combine(p, static), xs).out).sum()
-    if bs.operators.WHY_XLA is not None:
-        pytest.skip(f"needs the native kernels: {bs.operators.WHY_XLA}")
     memory = jax.jit(jax.grad(loss)).lower(params).compile().memory_analysis()
     assert memory.temp_size_in_bytes < 2.5 * 4 * 100 * 32 * 256
