@@ -17,7 +17,8 @@ from ..networks import Sequential
 from .explanation import Explanation, Part
 
 _STEPS = 2
-_EVENTS = ("event_dense", "event_affine", "event_conv")
+_EVENTS = ("event_dense", "event_affine", "event_conv", "fused_feedback")
+_SCANS = ("fused_scan", "fused_feedback")
 _CALLS = ("jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call")
 _SHAPES = ("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose", "copy", "convert_element_type")
 """Operations that move nothing or move it only."""
@@ -70,9 +71,10 @@ def _path(eqn: JaxprEqn) -> Path | None:
     if eqn.primitive is loop_p:
         choice = choose(**eqn.params)
         return path_of(choice, tuple(range(eqn.params["n_carry"])))
-    if eqn.primitive.name != "fused_scan":
+    if eqn.primitive.name not in _SCANS:
         return None
     how = eqn.params["how"]
+    how = how.loop if eqn.primitive.name == "fused_feedback" else how
     why = why_not(how.element)
     operations = len(how.element.closed.jaxpr.eqns) * math.prod(how.domain)
     moved = sum(_bytes(var.aval) for var in (*eqn.invars, *eqn.outvars)) // _STEPS
