@@ -7,7 +7,7 @@ state once and writes it once. Three ways in:
     fuse.pointwise(step)   a function of arrays of one shape as one kernel; jit, grad, vmap, jvp
     fuse.scan(step)        such a function over time: a tile of elements runs through all steps in the cache, forward
                            and backward; the backward step is JAX's own derivative of `step`, fused in the same way
-    fuse.feedback(step)    the same where the elements of a row hear what they emitted through a dense matrix
+    fuse.feedback(step, cross)  the same where the elements of a row hear, through a dense matrix, what they emitted
     fuse.loop(body, ...)   `jax.lax.scan` for a network: pointwise operations become kernels, event operators stay
                            operators, and all steps together one native call; `run` and `simulate` use it
 
@@ -29,9 +29,10 @@ all of this off; `BRAINSIM_CACHE` is the folder that machine code is kept in.
     graph     a jaxpr as a flat list of operations        emit*, vector_math    operations as LLVM vectors
     empty     what changes nothing                        kernel                one loop over a domain
     hoist     what leaves the loop                        compile, machine      from source to address
-    rewrite   operators on bits and in place              compile, machine      from source to address
-    schedule  which operations share a kernel             program               what the native handler executes
+    rewrite   operators on bits and in place              program               what the native handler executes
+    schedule  which operations share a kernel             recurrence, tiles     `scan`, and its native programs
     layout    where values lie                            plan, stitch, loop    whole loops, loops in parts
+    parted    what of a step is done for each element     echo, feedback_tiles  `feedback`, likewise
                                                           segments              gradients that recompute
 """
 

@@ -15,7 +15,8 @@ from typing import Any
 import jax
 
 from .. import _native
-from .feedback_primitives import Echo, feedback_p
+from .echo import Echo
+from .feedback_primitives import feedback_p
 from .parted import Parts, run_parts, step_of
 from .pointwise import log_once, step_name
 from .recurrence import Recurrence

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import compile, tiles
 from .domain import Domain, rows_of
+from .echo import Echo
 from .native import element_kernel
 from .program import Instruction, Kind, Loop, Opcode, Operand, Program, run_kernel
 from .tiles import Backward, Book, after, full, place
@@ -23,7 +24,7 @@ BANDS = 4
 """Bands that there should be, for threads to share."""
 
 
-def forward(operands: Sequence[Any], how: Any, results: Sequence[Any]) -> list[Any]:
+def forward(operands: Sequence[Any], how: Echo, results: Sequence[Any]) -> list[Any]:
     """The recurrence."""
     loop, count, n_carry = how.loop, len(operands), how.loop.n_carry
     layout = _layout(operands, how)
@@ -52,12 +53,12 @@ def forward(operands: Sequence[Any], how: Any, results: Sequence[Any]) -> list[A
     return program.call([*layout.spread(operands[: how.count], leads), *operands[how.count :]], results)
 
 
-def backward_of(how: Any, wanted: tuple[int, ...], given: tuple[int, ...]) -> Backward:
+def backward_of(how: Echo, wanted: tuple[int, ...], given: tuple[int, ...]) -> Backward:
     """The functions for a pullback, derived once."""
     return tiles.backward_of(how.loop.element, how.loop.n_carry, how.loop.timed, wanted, given)
 
 
-def backward(operands: Sequence[Any], how: Any, parts: Backward, results: Sequence[Any]) -> list[Any]:
+def backward(operands: Sequence[Any], how: Echo, parts: Backward, results: Sequence[Any]) -> list[Any]:
     """The pullback; operands are those of the recurrence, what was fed back, and the cotangents given."""
     primals, (line, weight, y), cts = (
         operands[: how.count],
@@ -74,7 +75,7 @@ def backward(operands: Sequence[Any], how: Any, parts: Backward, results: Sequen
 class _Book(Book):
     """A `Book` whose last operands are what was emitted before the first step and after it, the weight, and W^T."""
 
-    def __init__(self, operands: Sequence[Any], how: Any, parts: Backward, layout: Domain):
+    def __init__(self, operands: Sequence[Any], how: Echo, parts: Backward, layout: Domain):
         super().__init__(operands, how.loop, parts, layout, _tile(layout), _band(layout))
         self.echo, self.early = how, min(how.delay, how.loop.length)
         first, dtype = len(operands) - 4, operands[-1].dtype
@@ -120,7 +121,7 @@ def _some(loops: Sequence[Loop]) -> tuple[Loop, ...]:
     return tuple(loop for loop in loops if loop.steps)
 
 
-def _layout(operands: Sequence[Any], how: Any) -> Domain:
+def _layout(operands: Sequence[Any], how: Echo) -> Domain:
     loop = how.loop
     return rows_of(loop.domain, [x.shape[loop.lead(i) :] for i, x in enumerate(operands[: how.count])])
 
