@@ -18,7 +18,6 @@ from jax import Array
 from jax.core import ShapedArray
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive
-from jax.interpreters import ad
 from jaxtyping import Bool, Float
 
 from . import _arguments as arguments
@@ -46,6 +45,8 @@ packed_outer_p = Primitive("packed_outer")  # bits, ct, *given -> weight
 marked_p.multiple_results = True
 WORD = 64
 """Bits to which a row is padded."""
+MOVING = ("JVPTracer", "LinearizeTracer")
+"""What JAX calls values along which a derivative is taken, not all of which it shows; of another name they raise."""
 
 
 def event_dense_packed(
@@ -84,7 +85,7 @@ def _packed_jvp(binary: bool, primals: Any, tangents: Any) -> tuple[Array, Array
     still, moved = (lambda tangent: isinstance(tangent, SymbolicZero)), []
     if still(weight_dot):
         out = event_dense(spikes, weight, bias)
-    elif isinstance(spikes, ad.JVPTracer):  # differentiated a second time
+    elif type(spikes).__name__ in MOVING:  # differentiated a second time
         out = event_dense(spikes, weight, bias)
         moved.append(event_dense(spikes, weight_dot))
     else:

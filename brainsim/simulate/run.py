@@ -59,7 +59,8 @@ def run(
         lengths: Steps that each sequence of a batch really has, int `(batch,)`; `out` and records are 0 after its end.
         remat: Memory of the backward pass: `"auto"` recomputes segments where storing every step would take more than
             2 GiB, or 512 MiB in 500 or more steps of layers; an int is the length of such a segment in steps. Of spikes
-            that cross a `Linear` one bit each is kept. None stores all, and spikes as numbers.
+            that cross a `Linear` one bit each is kept. None stores all, spikes as numbers, which a derivative of a
+            compiled gradient needs.
         truncate: Number of steps after which the gradient of the state is cut, for truncated backpropagation through
             time; its segments are recomputed. None: the gradient goes through all steps.
 
