@@ -9,33 +9,43 @@
 
 namespace brainsim::BS_ISA {
 
+inline constexpr int64_t kPage = 4096;        // bytes
 inline constexpr double kCrossDensity = 0.5;  // of entries that are not 0, up to which they are worth listing
 
-// One vector of columns of kRows rows; rows are n_in (a) and n_out (the others) apart. All rows share each load of W.
-template <class T, int kRows>
-inline void CrossVector(const T* a, const T* weight, const T* first, int64_t n_in, int64_t n_out, T* out) {
-  typename Lanes<T>::Vec sum[kRows];
-  for (int r = 0; r < kRows; ++r) sum[r] = Load(first + r * n_out);
+// kBlocks vectors of columns of kRows rows; rows are n_in (a) and n_out (the others) apart. All rows share each load of W, and all
+// vectors each entry of a.
+template <class T, int kRows, int kBlocks>
+inline void CrossBlock(const T* a, const T* weight, const T* first, int64_t n_in, int64_t n_out, T* out) {
+  constexpr int64_t kLanes = Lanes<T>::kCount;
+  typename Lanes<T>::Vec sum[kRows][kBlocks];
+  for (int r = 0; r < kRows; ++r)
+    for (int b = 0; b < kBlocks; ++b) sum[r][b] = Load(first + r * n_out + b * kLanes);
   for (int64_t k = 0; k < n_in; ++k) {
-    const typename Lanes<T>::Vec line = Load(weight + k * n_out);
-    for (int r = 0; r < kRows; ++r) sum[r] += a[r * n_in + k] * line;
+    typename Lanes<T>::Vec line[kBlocks];
+    for (int b = 0; b < kBlocks; ++b) line[b] = Load(weight + k * n_out + b * kLanes);
+    for (int r = 0; r < kRows; ++r)
+      for (int b = 0; b < kBlocks; ++b) sum[r][b] += a[r * n_in + k] * line[b];
   }
-  for (int r = 0; r < kRows; ++r) Store(out + r * n_out, sum[r]);
+  for (int r = 0; r < kRows; ++r)
+    for (int b = 0; b < kBlocks; ++b) Store(out + r * n_out + b * kLanes, sum[r][b]);
 }
 
-// kRows rows at a time, then fewer. The columns at the right edge are summed once more with their neighbours, where there is a
-// vector of them.
+// kRows rows at a time, then fewer, as many sums in registers whatever their shape. The columns at the right edge are summed once more
+// with their neighbours, where there is a vector of them.
 template <class T, int kRows>
 void CrossEntries(const T* a, const T* weight, const T* first, int64_t n_rows, int64_t n_in, int64_t n_out, T* out) {
+  constexpr int kBlocks = kAccumulators / kRows;
   constexpr int64_t kLanes = Lanes<T>::kCount;
   int64_t r = 0;
   for (; r + kRows <= n_rows; r += kRows) {
     const T *own = a + r * n_in, *begin = first + r * n_out;
     T* sums = out + r * n_out;
     int64_t c = 0;
+    for (; c + kBlocks * kLanes <= n_out; c += kBlocks * kLanes)
+      CrossBlock<T, kRows, kBlocks>(own, weight + c, begin + c, n_in, n_out, sums + c);
     for (; c < n_out && n_out >= kLanes; c += kLanes) {
       c = std::min(c, n_out - kLanes);
-      CrossVector<T, kRows>(own, weight + c, begin + c, n_in, n_out, sums + c);
+      CrossBlock<T, kRows, 1>(own, weight + c, begin + c, n_in, n_out, sums + c);
     }
     for (; c < n_out; ++c)
       for (int q = 0; q < kRows; ++q) {
@@ -52,8 +62,11 @@ void CrossEntries(const T* a, const T* weight, const T* first, int64_t n_rows, i
 template <class T>
 void CrossRows(const T* a, const T* weight, const T* first, int64_t n_rows, int64_t n_in, int64_t n_out, T* out) {
   const int64_t count = CountNonZero(a, n_rows * n_in);
-  if (double(count) > kCrossDensity * double(n_rows * n_in))
-    return CrossEntries<T, kAccumulators>(a, weight, first, n_rows, n_in, n_out, out);
+  if (double(count) > kCrossDensity * double(n_rows * n_in)) {
+    const bool pages = n_in * int64_t(sizeof(T)) % kPage == 0;  // then entries of many rows push each other out of the first cache
+    const auto entries = pages ? CrossEntries<T, std::max(kAccumulators / 4, 1)> : CrossEntries<T, kAccumulators>;
+    return entries(a, weight, first, n_rows, n_in, n_out, out);
+  }
   EventLists<T> events(n_rows, count);
   ListByRow(a, n_in, n_rows, &events);
   std::copy(first, first + n_rows * n_out, out);

@@ -128,7 +128,7 @@ def test_gradients_against_finite_differences(x64):
 
 
 @pytest.mark.parametrize("rows", [2, 15, 67])
-@pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 1100])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 100, 1024, 1100])
 def test_sizes_are_exact_forward_and_backward(n, rows):
     """Dyadic numbers, few and many events: every sum is exact."""
     rng = np.random.default_rng(0)
