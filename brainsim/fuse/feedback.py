@@ -37,12 +37,16 @@ def feedback(
         The function. `line`, `(d, ..., n)`, is what was emitted before the first step, the oldest first; `weight` is
         `(n, n)`; `x` `(time, ..., n)`; `rows` is a pytree of what else changes with time. It returns None where no
         native program can do the step: the caller then steps by itself.
+
+    Raises:
+        ValueError: Shapes of `line` or `weight` that do not fit `x`.
     """
 
     def call(carry: Any, line: Any, weight: Any, x: Any, rows: Any) -> tuple[Any, Any] | None:
         fits = jax.default_backend() == "cpu" and x.ndim > 1 and 0 not in x.shape
         if _native.WHY_XLA is not None or not fits:
             return None
+        _require(x, line, weight)
         xs, row_tree = jax.tree.flatten((x, rows))
         types = [jax.ShapeDtypeStruct(row.shape[1:], row.dtype) for row in xs]
         traced = step_of(step, carry, jax.tree.unflatten(row_tree, types))
@@ -60,6 +64,16 @@ def feedback(
         return jax.tree.unflatten(tree, results[: len(leaves)]), ys
 
     return jax.jit(call, inline=True)
+
+
+def _require(x: Any, line: Any, weight: Any) -> None:
+    n, shape = x.shape[-1], x.shape[1:]
+    if line.ndim == 0 or len(line) < 1 or line.shape[1:] != shape:
+        raise ValueError(f"`line`: expected at least one step of shape {shape}, as in `x`, got {line.shape}.")
+    if weight.shape != (n, n):
+        raise ValueError(
+            f"`weight`: expected ({n}, {n}), the elements of a row of `x`, got {weight.shape}."
+        )
 
 
 def _bind(

@@ -27,6 +27,31 @@ def float_array(name: str, value: Any, dtype: Any = None) -> Array:
     return array
 
 
+def dense_arrays(spikes: Any, weight: Any, bias: Any) -> tuple[Array, Array, Array | None]:
+    """`spikes` (..., inputs), `weight` (inputs, outputs) and `bias` (outputs,) or None, all of one floating type."""
+    spikes = spikes_array(spikes)
+    weight = float_array("weight", weight, spikes.dtype)
+    if weight.ndim != 2:
+        raise ValueError(f"`weight` must have shape (inputs, outputs), got {weight.shape}.")
+    last_axis("spikes", spikes, weight.shape[0], "the inputs of `weight`")
+    if bias is None:
+        return spikes, weight, None
+    bias = float_array("bias", bias, spikes.dtype)
+    if bias.shape != weight.shape[1:]:
+        raise ValueError(f"`bias` must have shape ({weight.shape[1]},), the outputs of `weight`, got {bias.shape}.")
+    return spikes, weight, bias
+
+
+def mask_of(spikes: Array, wanted: Any) -> Array:
+    """`wanted` as a mask of the shape of `spikes`."""
+    wanted = jnp.asarray(wanted)
+    if wanted.dtype != jnp.bool_ or wanted.shape != spikes.shape:
+        raise ValueError(
+            f"`wanted` must be bool of the shape of `spikes`, {spikes.shape}, got {wanted.dtype} {wanted.shape}."
+        )
+    return wanted
+
+
 def int_array(name: str, value: Any, ndim: tuple[int, ...]) -> Array:
     """`value` as an int32 array with one of the numbers of dimensions `ndim`; Python integers are converted."""
     array = jnp.asarray(value, jnp.int32) if isinstance(value, int) else jnp.asarray(value)

@@ -51,19 +51,12 @@ def event_dense(
     Returns:
         The products, (..., M).
     """
-    spikes = arguments.spikes_array(spikes)
-    weight = arguments.float_array("weight", weight, spikes.dtype)
-    if weight.ndim != 2:
-        raise ValueError(f"`weight` must have shape (inputs, outputs), got {weight.shape}.")
-    arguments.last_axis("spikes", spikes, weight.shape[0], "the inputs of `weight`")
+    spikes, weight, bias = arguments.dense_arrays(spikes, weight, bias)
     batch = spikes.shape[:-1]
     rows = spikes.reshape(math.prod(batch), weight.shape[0])
     if bias is None:
         out = dense_p.bind(rows, weight[None])
     else:
-        bias = arguments.float_array("bias", bias, spikes.dtype)
-        if bias.shape != weight.shape[1:]:
-            raise ValueError(f"`bias` must have shape ({weight.shape[1]},), the outputs of `weight`, got {bias.shape}.")
         out = affine_p.bind(rows, weight[None], bias[None])
     return out.reshape(*batch, weight.shape[1])
 

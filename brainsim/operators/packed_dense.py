@@ -70,9 +70,12 @@ def event_dense_packed(
         The products, (..., M).
 
     Raises:
-        ValueError: A compiled gradient is differentiated with respect to the spikes.
+        TypeError: Arrays that are not of one floating type.
+        ValueError: Shapes that do not fit, or a compiled gradient that is differentiated with respect to the spikes.
     """
-    return _packed(arguments.spikes_array(spikes), weight, bias, wanted, binary)
+    spikes, weight, bias = arguments.dense_arrays(spikes, weight, bias)
+    wanted = None if wanted is None else arguments.mask_of(spikes, wanted)
+    return _packed(spikes, weight, bias, wanted, binary)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(4,))

@@ -57,12 +57,8 @@ def event_dense_where(
     Returns:
         The products, (..., M).
     """
-    spikes, wanted = arguments.spikes_array(spikes), jnp.asarray(wanted)
-    if wanted.dtype != jnp.bool_ or wanted.shape != spikes.shape:
-        raise ValueError(
-            f"`wanted` must be bool of the shape of `spikes`, {spikes.shape}, got {wanted.dtype} {wanted.shape}."
-        )
-    return _where(spikes, weight, bias, wanted)
+    spikes, weight, bias = arguments.dense_arrays(spikes, weight, bias)
+    return _where(spikes, weight, bias, arguments.mask_of(spikes, wanted))
 
 
 @jax.custom_jvp

@@ -194,6 +194,24 @@ def test_what_no_native_program_can_do_is_left_to_the_caller(step):
     assert fuse.feedback(step, jnp.matmul)(xs[0], xs[:1], jnp.eye(20), xs, ()) is None
 
 
+@pytest.mark.parametrize(
+    ("line", "weight", "words"),
+    [
+        ((1, 3, 19), (20, 20), r"`line`: expected at least one step of shape \(3, 20\), as in `x`, got \(1, 3, 19\)"),
+        ((0, 3, 20), (20, 20), r"`line`: expected at least one step"),
+        (
+            (1, 3, 20),
+            (20, 21),
+            r"`weight`: expected \(20, 20\), the elements of a row of `x`, got \(20, 21\)",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(line, weight, words):
+    step = lambda v, row: (v + row[0], (row[0] * 2, ()))
+    with pytest.raises(ValueError, match=words):
+        fuse.feedback(step, jnp.matmul)(jnp.ones((3, 20)), jnp.ones(line), jnp.ones(weight), jnp.ones((4, 3, 20)), ())
+
+
 def test_parameters_of_neurons_and_of_trials():
     rng = np.random.default_rng(0)
     xs, weight = jnp.asarray(rng.normal(size=(9, 5, 70)), jnp.float32), jnp.asarray(rng.normal(size=(70, 70)) / 20)

@@ -133,3 +133,26 @@ def test_vmap_is_a_loop(mapped, kind):
         single = everything(*(x[k] if m == 0 else x for x, m in zip(args, mapped, strict=True)))
         for one, other in zip(found, single, strict=True):
             np.testing.assert_array_equal(one[k], other)
+
+
+@pytest.mark.parametrize("derived", [False, True])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"weight": np.ones((4, 3), "float32")}, ValueError, "`spikes` must have 4 entries on its last axis"),
+        ({"weight": np.ones(5, "float32")}, ValueError, r"`weight` must have shape \(inputs, outputs\), got \(5,\)"),
+        ({"bias": np.ones(2, "float32")}, ValueError, r"`bias` must have shape \(3,\), the outputs of `weight`, got"),
+        ({"bias": np.ones(3)}, TypeError, "`bias` must have the type of `spikes`"),
+        ({"wanted": np.ones((4, 5), "float32")}, ValueError, "`wanted` must be bool of the shape of `spikes`"),
+        ({"spikes": np.ones((4, 5), bool)}, TypeError, "`spikes` must be float32 or float64, got bool"),
+    ],
+)
+def test_bad_arguments_are_named_with_and_without_a_gradient(change, error, words, derived):
+    spikes, weight, bias, _ = problem(5, (4, 5, 3), 0.5)
+    given = {"spikes": spikes, "weight": weight, "bias": bias, "wanted": None} | change
+
+    def product(bias):
+        return event_dense_packed(given["spikes"], given["weight"], bias, given["wanted"]).sum()
+
+    with jax.enable_x64(True), pytest.raises(error, match=words):
+        (jax.grad(product) if derived else product)(given["bias"])
