@@ -71,9 +71,7 @@ def _require(x: Any, line: Any, weight: Any) -> None:
     if line.ndim == 0 or len(line) < 1 or line.shape[1:] != shape:
         raise ValueError(f"`line`: expected at least one step of shape {shape}, as in `x`, got {line.shape}.")
     if weight.shape != (n, n):
-        raise ValueError(
-            f"`weight`: expected ({n}, {n}), the elements of a row of `x`, got {weight.shape}."
-        )
+        raise ValueError(f"`weight`: expected ({n}, {n}), the elements of a row of `x`, got {weight.shape}.")
 
 
 def _bind(
